@@ -172,7 +172,7 @@ Deno.test("everything that the pages show", {
     for (const { words: [program, ...words], block } of commands) {
       if (program !== "kubectl" && program !== "helm") continue;
       checked++;
-      // Global flags may stand before the verb.
+      // Global flags may come before the verb.
       const verbAt = words.findIndex((word, index) =>
         !word.startsWith("-") && !/^(-n|--kubeconfig)$/.test(words[index - 1] ?? "")
       );

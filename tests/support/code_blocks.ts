@@ -11,7 +11,7 @@ export interface CodeBlock {
   text: string;
 }
 
-/** A command without its redirections and variables. */
+/** A command without its redirection and variables. */
 export interface PageCommand {
   words: string[];
   /** Text of its here-document. */

@@ -7,7 +7,7 @@ const cases: [string, string, string[]][] = [
   ["words, quotes and escapes", `a 'b c' "d \\" e" f\\ g`, ['a·b c·d \\" e·f g']],
   ["pipes, lists and lines", "a | b && c; d || e\nf", ["a", "b", "c", "d", "e", "f"]],
   ["a continued line", "a \\\n  --b c", ["a·--b·c"]],
-  ["variables, redirections and comments", "X=1 Y=z a > f 2>&1 # b\n# c", ["a"]],
+  ["variables, redirection and comments", "X=1 Y=z a > f 2>&1 # b\n# c", ["a"]],
   ["commands in a command", 'a "$(b c)" <(d) $(e (f))', ["a·…·…·…", "b·c", "d", "e·(f)"]],
 ];
 for (const [that, text, expected] of cases) {

@@ -1,5 +1,5 @@
 /** Parses commands of the `keystone` program without running them. */
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import type { Io } from "../../src/cli/io.ts";
 import { createProgram } from "../../src/cli/program.ts";
 

@@ -30,8 +30,8 @@ Deno.test("screen: a line that changes shows its last state only", () => {
 
 Deno.test("screen: a line that is longer than the terminal goes on in the next row; one as long does not", () => {
   const screen = new TerminalScreen(4);
-  screen.write("abcdef\r\ngh\r\nijkl\r\nm\x1b[1A\rn");
-  assert.deepEqual(screen.rows().map((row) => row.map(({ text }) => text).join("")), ["abcd", "ef", "gh", "njkl", "m"]);
+  screen.write("fourth\r\nto\r\nfour\r\nx\x1b[1A\rp");
+  assert.deepEqual(screen.rows().map((row) => row.map(({ text }) => text).join("")), ["four", "th", "to", "pour", "x"]);
 });
 
 Deno.test("answers: each question gets its own, by the open question alone; Enter for one without", async () => {
