@@ -38,5 +38,5 @@ export { type ChangedNode, isHeartbeat, type NodePatch, type Notify, NotifyMask 
 export type { PingResult, PingType } from "./ping.ts";
 export type { Prefs } from "./prefs.ts";
 export type { ServeConfig, TaggedServeConfig } from "./serve_config.ts";
-export type { PeerStatus, TailscaleStatus, UserProfile } from "./status.ts";
+export { parseStatus, type PeerStatus, type TailscaleStatus, type UserProfile } from "./status.ts";
 export type { WhoIs, WhoIsNode } from "./whois.ts";

@@ -120,3 +120,10 @@ export const statusSchema: z.ZodType<TailscaleStatus> = z.looseObject(
     MagicDNSSuffix: z.string().nullish(),
   } satisfies SchemaShape<TailscaleStatus>,
 );
+
+/**
+ * Reads the output of `tailscale status --json`.
+ *
+ * @throws {Error} if it is something else
+ */
+export const parseStatus = (text: string): TailscaleStatus => statusSchema.parse(JSON.parse(text));

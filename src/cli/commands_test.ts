@@ -185,7 +185,7 @@ Deno.test("realms: state, active grants and the sum of what is granted and used"
     { "requests.cpu": "2", "requests.memory": "4Gi" },
     "500m",
   ]);
-  assert.match((await run(["realms"], { ...full, [`${group}/realms`]: list() })).out, /kubectl apply/);
+  assert.match((await run(["realms"], { ...full, [`${group}/realms`]: list() })).out, /keystone realm add/);
 });
 
 Deno.test("superentities: approvals, members and the pool", async () => {

@@ -12,10 +12,12 @@ export interface Confirmation {
   declined: string;
   /** Sentence that says what will change, for the error without a terminal. */
   effect: string;
+  /** Default on the terminal: No, unless what is confirmed can be undone. */
+  initialValue?: boolean;
 }
 
 /**
- * Asks before something that can't be undone. Returns after a yes; on a terminal the default is No.
+ * Asks before something that can't be undone. Returns after a yes.
  *
  * @param yes true if a flag confirms it already
  * @throws {Exit} "no" if the user declines or presses Ctrl-C; a usage error if nobody can be asked
@@ -26,10 +28,10 @@ export async function confirm(session: Session, yes: unknown, asked: Confirmatio
   if (!await orCancelled(session, asked)) throw no(asked.declined);
 }
 
-async function orCancelled(session: Session, { question }: Confirmation): Promise<boolean> {
+async function orCancelled(session: Session, { question, initialValue = false }: Confirmation): Promise<boolean> {
   using dialog = openDialog(session);
   try {
-    return await dialog.confirm({ message: question, preset: false });
+    return await dialog.confirm({ message: question, preset: initialValue });
   } catch (error) {
     if (error instanceof Cancelled) return false;
     throw error;

@@ -3,6 +3,7 @@ import { Command, Help } from "commander";
 import { version } from "../version.ts";
 import { approveCommand } from "./approve_command.ts";
 import { canReachCommand } from "./can_reach_command.ts";
+import { complete, completeVerb } from "./completion/complete.ts";
 import { completionCommand } from "./completion_command.ts";
 import { doctorCommand } from "./doctor_command.ts";
 import { exitOf } from "./exit.ts";
@@ -14,6 +15,7 @@ import type { Io } from "./io.ts";
 import { kubeconfigCommand } from "./kubeconfig_command.ts";
 import { planCommand } from "./plan_command.ts";
 import { formatProgramHelp } from "./program_help.ts";
+import { realmAddCommand } from "./realm_add_command.ts";
 import { realmsCommand } from "./realms_command.ts";
 import { revokeCommand } from "./revoke_command.ts";
 import { type CommandAction, printable, runner } from "./session.ts";
@@ -70,6 +72,7 @@ export function createProgram(io: Io): Command {
     kind(
       new Command("realm").description("Neighbors: add them from the tailnet, list them, give them access."),
       realmsCommand,
+      realmAddCommand,
       trustCommand,
       kubeconfigCommand,
     ),
@@ -94,7 +97,7 @@ export function createProgram(io: Io): Command {
     doctorCommand(run),
     uninstallCommand(run),
   );
-  group("Other:", completionCommand(io, program), versionCommand(io));
+  group("Other:", completionCommand(io), versionCommand(io));
   for (const [name, present, verb] of formerNames) program.addCommand(formerly(verb(run), name, present, io), hidden);
   configure(program, io);
   return program;
@@ -123,6 +126,10 @@ function configure(command: Command, io: Io): void {
 /** Runs the command and returns its exit code. */
 export async function runKeystone(args: readonly string[], io: Io): Promise<number> {
   try {
+    if (args[0] === completeVerb) {
+      await complete(io, createProgram(io), args.slice(1));
+      return 0;
+    }
     await createProgram(io).parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {

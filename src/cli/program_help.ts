@@ -12,7 +12,7 @@ export const pathOf = (command: Command): string =>
   command.parent?.parent ? `${pathOf(command.parent as Command)} ${command.name()}` : command.name();
 
 /** Returns the first clause of a description, which fits into one line. */
-const firstClause = (text: string): string => text.replace(/[:.](\s[^]*)?$/, "").split(/[:.]\s/)[0]!;
+export const firstClause = (text: string): string => text.replace(/[:.](\s[^]*)?$/, "").split(/[:.]\s/)[0]!;
 
 /** Formats the help of the program. A subcommand is listed in the group of its parent. */
 export function formatProgramHelp(program: Command, helper: Help): string {

@@ -46,16 +46,6 @@ Deno.test("help and reference: have no earlier names, except in one line", async
   }
 });
 
-Deno.test("completion script: has every command", async () => {
-  for (const shell of ["bash", "zsh", "fish"]) {
-    const { code, out } = await keystone(undefined, ["completion", shell]);
-    assert.equal(code, 0);
-    for (const word of ["would-fit", "can-reach", "kubeconfig", "create"]) {
-      assert.ok(out.includes(word), `${shell}: ${word}`);
-    }
-  }
-});
-
 Deno.test("use is shown as a bar of ten characters", () => {
   assert.equal(bar("0", "4"), "··········");
   assert.equal(bar("1m", "4"), "█·········");

@@ -42,9 +42,7 @@ export const realmsCommand = (run: CommandAction): Command =>
     }).sort((a, b) => a.name < b.name ? -1 : 1);
     if (session.data({ items })) return;
     if (items.length === 0) {
-      return session.say(
-        "There are no realms. Create one: kubectl apply -f deploy/examples/1-realms.yaml (requires the verb trust on realms)",
-      );
+      return session.say("There are no realms. Create one: keystone realm add (requires the verb trust on realms)");
     }
     const now = session.io.now();
     const { green, yellow, red } = session.colours;

@@ -63,13 +63,14 @@ export class Session {
     });
   }
 
-  clusterConfig(): Promise<ClientConfig> {
+  /** Reads the kubeconfig. With `attended` false no credential plugin asks the user anything. */
+  clusterConfig({ attended = true } = {}): Promise<ClientConfig> {
     const { flags, io } = this;
     return clusterConfig(flags, {
       env: io.env,
       // As with kubectl: a person sees what a credential plugin says, and answers it unless -f - reads the input.
-      attended: true,
-      isInteractive: () => io.stdinIsFree(),
+      attended,
+      isInteractive: () => attended && io.stdinIsFree(),
       overrides: {
         cluster: flags.cluster,
         user: flags.user,

@@ -4,6 +4,8 @@ export interface TerminalRun {
   ended: Promise<number>;
   /** Types letters. */
   type(text: string): Promise<void>;
+  /** Closes the terminal, which ends the program. */
+  close(): void;
 }
 
 /** Starts a shell command on a terminal; `onText` gets its output as it comes. */
@@ -42,5 +44,6 @@ export function runOnTerminal(command: string, { columns, cwd, env = {}, onText 
     async type(text) {
       await writer.write(new TextEncoder().encode(text));
     },
+    close: () => child.kill("SIGTERM"),
   };
 }

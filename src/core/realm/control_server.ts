@@ -3,7 +3,7 @@ import type { RealmSpec } from "../../api/mod.ts";
 import type { DesiredCondition } from "../conditions.ts";
 
 /** Returns the kind: Tailscale's own servers share one domain; any other server is Headscale or compatible. */
-function controlServerKind(url: string): RealmSpec["connectionType"] {
+export function controlServerKind(url: string): RealmSpec["connectionType"] {
   const host = URL.parse(url)?.hostname ?? "";
   return host === "tailscale.com" || host.endsWith(".tailscale.com") ? "tailscale" : "headscale";
 }

@@ -1,0 +1,274 @@
+import { type Command, Option } from "commander";
+import { dump } from "js-yaml";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { KeystoneV1alpha1Api, type Realm } from "../api/client/keystone.io@v1alpha1.ts";
+import { type RealmSpec, type RealmSubject, trustedNodeAnnotation, type TrustLevel, trustLevels } from "../api/mod.ts";
+import { canonicalName } from "../core/realm/identity.ts";
+import { confirm } from "./confirmation.ts";
+import { Exit, exitCodes, no, usageError } from "./exit.ts";
+import {
+  identityConflict,
+  identityProblem,
+  nameConflict,
+  nameProblem,
+  proposedName,
+  type RealmDraft,
+  realmOf,
+  subjectFrom,
+  subjectsProblem,
+  type TakenNames,
+} from "./realm_add/realm_draft.ts";
+import { askName, askNode, askSubjects, askTrust } from "./realm_add/realm_questions.ts";
+import {
+  nodeNamed,
+  nodesFromFile,
+  nodesFromSocket,
+  type TailnetNodes,
+  usualSocket,
+} from "./realm_add/tailnet_nodes.ts";
+import { type CommandAction, type Session, verb } from "./session.ts";
+
+interface RealmAddOptions {
+  identity?: string;
+  node?: string;
+  trust?: TrustLevel;
+  subject?: RealmSubject[];
+  connectionType?: RealmSpec["connectionType"];
+  filename?: string;
+  tsSocket?: string;
+  yes?: boolean;
+  dryRun?: "client" | "server";
+}
+
+export const realmAddCommand = (run: CommandAction): Command =>
+  verb(
+    "add",
+    "Add a neighbor from the nodes of the tailnet. On a terminal it asks for what is missing. Requires the verb trust " +
+      "on Realms.",
+    [
+      "keystone realm add",
+      "tailscale status --json > nodes.json && keystone realm add -f nodes.json",
+      "keystone realm add bob-home --identity bob-home.tailnet-name.ts.net --trust partner",
+      "keystone realm add lab --identity lab.tailnet-name.ts.net --trust internal --subject Group:lab-admins --yes",
+      "keystone realm add bob-home --identity bob-home.tailnet-name.ts.net --dry-run=client -o yaml",
+    ],
+  )
+    .argument("[name]", "name of the realm (default: the first part of the node's name)")
+    .option(
+      "--identity <name>",
+      "full MagicDNS name of the realm's node; the first part is enough if the tailnet is read",
+    )
+    .option("--node <id>", "StableID of the node to trust (default: that of the node, if the tailnet is read)")
+    .addOption(
+      new Option("--trust <level>", "limit on what grants may contain (default: public)").choices(trustLevels),
+    )
+    .option(
+      "--subject <User:NAME>",
+      "user, or Group:NAME, that acts for the realm; repeatable",
+      (text: string, before?: RealmSubject[]) => [...before ?? [], subjectFrom(text)],
+    )
+    .addOption(
+      new Option("--connection-type <kind>", "kind of the control server (default: that of the tailnet)")
+        .choices(["tailscale", "headscale"]),
+    )
+    .option("-f, --filename <path>", "output of tailscale status --json; - for standard input")
+    .option("--ts-socket <path>", "socket of the tailscaled (default: TS_SOCKET)")
+    .option("--yes", "no confirmation")
+    .addOption(
+      new Option(
+        "--dry-run <where>",
+        "create nothing: client prints the realm, server has the API server validate it",
+      ).choices(["client", "server"]),
+    )
+    .action(run((session, options, name) => add(session, options as RealmAddOptions, name as string | undefined)));
+
+async function add(session: Session, options: RealmAddOptions, givenName: string | undefined): Promise<void> {
+  if (options.node !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(options.node)) {
+    throw usageError(`--node is ${options.node}. It must be a StableID; tailscale status --json shows it as ID.`);
+  }
+  if (options.dryRun === "client") {
+    const realm = realmOf(await draftOf(session, options, givenName, { names: new Set(), identities: new Map() }));
+    return printed(session, realm, "would be created (client dry run)");
+  }
+  using rest = await session.connect();
+  await refuseWithoutRight(rest, givenName);
+  const realm = realmOf(await draftOf(session, options, givenName, await takenNames(rest)));
+  if (session.io.interactive && !options.yes) {
+    session.say(dump(realm, { lineWidth: 100 }).trimEnd());
+    await confirm(session, false, {
+      question: options.dryRun ? "Have the API server validate this realm?" : "Create this realm?",
+      declined: "Nothing was created.",
+      effect: "This creates a realm",
+      initialValue: true,
+    });
+  }
+  const created = await createRealm(rest, realm, options.dryRun === "server");
+  printed(session, created, options.dryRun ? "would be created (server dry run)" : "created");
+}
+
+/** Completes the flags with answers, where somebody can be asked. */
+async function draftOf(
+  session: Session,
+  options: RealmAddOptions,
+  givenName: string | undefined,
+  taken: TakenNames,
+): Promise<RealmDraft> {
+  const { io } = session;
+  const { subject: givenSubjects } = options;
+  const usable = (what: string, problem: string | undefined, conflict?: string) => {
+    if (problem !== undefined) throw usageError(`${what} ${problem}.`);
+    if (conflict !== undefined) throw no(`${what} ${conflict}.`);
+  };
+  if (givenName !== undefined) {
+    usable(`The name ${givenName}`, nameProblem(givenName), nameConflict(givenName, taken));
+  }
+  if (givenSubjects) usable("--subject", subjectsProblem(givenSubjects, givenName));
+  const asks = io.interactive &&
+    (givenName === undefined || options.identity === undefined || options.trust === undefined);
+  const tailnet = await tailnetOf(session, options, asks);
+
+  const named = options.identity === undefined || tailnet === undefined
+    ? undefined
+    : nodeNamed(tailnet, options.identity, options.node);
+  if (options.identity !== undefined) {
+    const identity = named?.dnsName ?? options.identity;
+    usable(`--identity ${options.identity}`, identityProblem(identity), identityConflict(identity, taken));
+  }
+  if (tailnet !== undefined && options.identity !== undefined && named === undefined) {
+    session.note(
+      `${session.colours.yellow("Warning:")} no node of the tailnet has the name ${options.identity} yet. ` +
+        "The first node that gets it will be trusted.",
+    );
+  }
+  if (options.identity === undefined && !asks) {
+    throw usageError("--identity is not set. Use --identity NODE.TAILNET, the node's full MagicDNS name.");
+  }
+  const node = named ?? (options.identity === undefined ? await askNode(tailnet?.nodes ?? [], taken) : undefined);
+  const identity = canonicalName(node?.dnsName ?? options.identity!);
+  const name = givenName ?? (asks ? await askName(identity, taken) : proposedName(identity, taken));
+  if (name === undefined) {
+    throw usageError(`The name is missing, and ${identity.split(".")[0]} can't be one. Use keystone realm add NAME.`);
+  }
+  const trust = options.trust ??
+    (asks ? await askTrust(await session.settings(), node?.self ? "internal" : "public") : "public");
+  const subjects = givenSubjects ?? (asks ? await askSubjects(name) : []);
+  if (givenSubjects) usable("--subject", subjectsProblem(givenSubjects, name));
+  const trusted = options.node ?? node?.stableID;
+  return {
+    name,
+    identity,
+    trust,
+    subjects,
+    connectionType: options.connectionType ?? tailnet?.connectionType ?? "tailscale",
+    ...(trusted === undefined ? {} : { node: trusted }),
+  };
+}
+
+/** Reads the tailnet from the source that is given. Without one it is needed only for questions. */
+async function tailnetOf(
+  session: Session,
+  { filename, tsSocket, identity }: RealmAddOptions,
+  asks: boolean,
+): Promise<TailnetNodes | undefined> {
+  if (filename !== undefined && tsSocket !== undefined) {
+    throw usageError("-f and --ts-socket are both set. Use one of them.");
+  }
+  if (filename !== undefined) return await nodesFromFile(session.io, filename);
+  const socket = tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
+  if (tsSocket === undefined && identity !== undefined) {
+    // A full name is enough; the tailnet adds the node's ID.
+    if (socket === undefined) return undefined;
+    return await nodesFromSocket(socket).catch((error) => {
+      session.note(`${session.colours.yellow("Warning:")} the tailnet can't be read: ${(error as Error).message}`);
+      return undefined;
+    });
+  }
+  if (socket !== undefined) return await nodesFromSocket(socket);
+  if (!asks) return undefined;
+  return await nodesFromSocket(usualSocket).catch(() => {
+    session.note(
+      "There is no tailscaled here to list the nodes. Save them where there is one: tailscale status --json > nodes.json, " +
+        "then use -f nodes.json. Or enter the node's name.",
+    );
+    return undefined;
+  });
+}
+
+/** Refuses before any question if the user may not create Realms, or not trust with them. */
+async function refuseWithoutRight(rest: RestClient, name: string | undefined): Promise<void> {
+  const missing = (await Promise.all(["create", "trust"].map(async (verb) => {
+    const resourceAttributes = { group: "keystone.io", resource: "realms", verb, ...(name ? { name } : {}) };
+    return await isAllowed(rest, resourceAttributes) ? [] : [verb];
+  }))).flat();
+  if (missing.length === 0) return;
+  throw new Exit(
+    exitCodes.forbidden,
+    `realms.keystone.io is forbidden: you don't have the ${missing.length > 1 ? "verbs" : "verb"} ${
+      missing.join(" and ")
+    } on realms. Ask a cluster admin for it; docs/realms.md has the commands.`,
+  );
+}
+
+/** Reports whether the API server allows a request. If it doesn't tell, it answers when the realm is created. */
+async function isAllowed(rest: RestClient, resourceAttributes: Record<string, string>): Promise<boolean> {
+  try {
+    const { status } = await rest.performRequest({
+      method: "POST",
+      path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+      bodyJson: {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SelfSubjectAccessReview",
+        spec: { resourceAttributes },
+      },
+    }) as { status?: { allowed?: boolean } };
+    return status?.allowed === true;
+  } catch (error) {
+    if (isApiError(error, 403) || isApiError(error, 404)) return true;
+    throw error;
+  }
+}
+
+/** Returns the names in use, as far as the user may read them. */
+async function takenNames(rest: RestClient): Promise<TakenNames> {
+  const api = new KeystoneV1alpha1Api(rest);
+  const readable = async <T>(list: () => Promise<T[]>): Promise<T[]> => {
+    try {
+      return await list();
+    } catch (error) {
+      if (isApiError(error, 403)) return [];
+      throw error;
+    }
+  };
+  const [realms, entities] = await Promise.all([
+    readable(() => api.realms.all()),
+    readable(() => api.superEntities.all()),
+  ]);
+  return {
+    names: new Set([...realms, ...entities].map(({ metadata }) => metadata!.name!)),
+    identities: new Map(realms.map(({ metadata, spec }) => [canonicalName(spec.identity), metadata!.name!])),
+  };
+}
+
+async function createRealm(rest: RestClient, realm: Realm, dryRun: boolean): Promise<Realm> {
+  if (!dryRun) return await new KeystoneV1alpha1Api(rest).realms.create(realm);
+  return await rest.performRequest({
+    method: "POST",
+    path: "/apis/keystone.io/v1alpha1/realms",
+    querystring: new URLSearchParams({ dryRun: "All" }),
+    bodyJson: realm as never,
+  }) as unknown as Realm;
+}
+
+/** Prints the realm, as the API server returned it. */
+function printed(session: Session, realm: Realm, what: string): void {
+  const { metadata, spec } = realm;
+  const node = metadata!.annotations?.[trustedNodeAnnotation];
+  if (session.data(realm)) return;
+  session.say(
+    `Realm ${metadata!.name} ${what}: ${spec.identity}, trust level ${spec.trustLevel}, ` +
+      `${node === undefined ? "the first node with this name will be trusted" : `trusted node ${node}`}.`,
+  );
+  if (what === "created") {
+    session.say(`Watch it: keystone realm list. Lend to it: keystone grant create --to ${metadata!.name}`);
+  }
+}
