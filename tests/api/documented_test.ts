@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { load, loadAll } from "js-yaml";
 import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
 import { parseSettings } from "../../src/api/mod.ts";
+import { restrictedYaml } from "../../src/core/admission/restricted_fields.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { keystone } from "../fixtures/keystone_command.ts";
@@ -16,12 +17,20 @@ import { build } from "../lab/build.ts";
 import { runCommand } from "../lab/command.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
-import { codeBlocks, commandsIn } from "../support/code_blocks.ts";
+import { commandsOfPicture } from "../../tools/record/terminal_svg.ts";
+import { codeBlocks, commandsIn, shellCommands } from "../support/code_blocks.ts";
 import { pagesOf } from "../support/documentation_pages.ts";
 
 const blocks = pagesOf().flatMap(({ path, text }) => codeBlocks(path, text));
 const commands = blocks.flatMap((block) => commandsIn(block).map((command) => ({ ...command, block })));
 const guests = "docs/guests.md";
+/** Commands of the recorded pictures. */
+const typed = [...Deno.readDirSync(`${root}docs/images`)].flatMap(({ name }) =>
+  commandsOfPicture(Deno.readTextFileSync(`${root}docs/images/${name}`)).flatMap(shellCommands).map((command) => ({
+    ...command,
+    block: { page: `docs/images/${name}`, line: 1 },
+  }))
+);
 
 /** Returns the text of a file that a console block of the page prints by `cat`. */
 function printedFile(page: string, name: string): string {
@@ -169,7 +178,7 @@ Deno.test("everything that the pages show", {
       }
       return helps.get(key)!;
     };
-    for (const { words: [program, ...words], block } of commands) {
+    for (const { words: [program, ...words], block } of [...commands, ...typed]) {
       if (program !== "kubectl" && program !== "helm") continue;
       checked++;
       // Global flags may come before the verb.
@@ -256,6 +265,58 @@ Deno.test("everything that the pages show", {
     assert.doesNotMatch(patched.said, /warning/i);
     await pods(/^pod\/plain-/gm, 1);
     await bob(["delete", "deployment", "plain"]);
+  });
+
+  await step(t, "the fields that explain prints: Pod Security admits odd pods with them", async () => {
+    const image = "example.com/none:1";
+    const odd: Record<string, unknown> = {
+      bare: { containers: [{ name: "a", image }] },
+      several: { initContainers: [{ name: "first", image }], containers: [{ name: "a", image }, { name: "b", image }] },
+      partial: {
+        securityContext: { runAsUser: 0, seccompProfile: { type: "Unconfined" } },
+        containers: [{ name: "a", image, securityContext: { allowPrivilegeEscalation: false, runAsNonRoot: false } }],
+      },
+      contrary: {
+        containers: [{
+          name: "a",
+          image,
+          securityContext: {
+            privileged: true,
+            runAsUser: 0,
+            capabilities: { add: ["NET_ADMIN", "NET_BIND_SERVICE"], drop: ["KILL"] },
+            seccompProfile: { type: "Unconfined" },
+          },
+        }],
+      },
+      complete: {
+        containers: [{
+          name: "a",
+          image,
+          securityContext: {
+            runAsNonRoot: true,
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ["ALL"] },
+            seccompProfile: { type: "RuntimeDefault" },
+          },
+        }],
+      },
+    };
+    for (const [name, spec] of Object.entries(odd)) {
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name }, spec };
+      const yaml = restrictedYaml(pod);
+      assert.equal(yaml === undefined, name === "complete");
+      const patched = yaml === undefined ? JSON.stringify(pod) : (await lab.kubectl(
+        ["patch", "--local", "-f", "-", "-o", "json", "-p", yaml],
+        { stdin: JSON.stringify(pod) },
+      )).stdout;
+      const { code, said } = await bob(["create", "--dry-run=server", "-f", "-"], patched);
+      assert.equal(code, 0, `${name}: ${said}`);
+      if (yaml === undefined) continue;
+      assert.match(
+        (await bob(["create", "--dry-run=server", "-f", "-"], JSON.stringify(pod))).said,
+        /violates PodSecurity/,
+      );
+    }
   });
 
   await step(t, "the chart of helm create: installed by the guest with the page's values", async () => {
