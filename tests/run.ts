@@ -40,6 +40,8 @@ const suites: Suite[] = [
       "tests/soak",
       "tests/architecture_test.ts",
       "tests/docs_test.ts",
+      "tests/docs_commands_test.ts",
+      "tests/support",
       "tests/mutants",
       "tests/walk_test.ts",
       "tests/contributing",
@@ -140,8 +142,8 @@ async function deno(
   return { success: (await child.status).success, text };
 }
 
-async function run(suite: Suite): Promise<void> {
-  console.log(`\n— ${suite.name}: ${suite.what}`);
+async function run(suite: Suite, place: string): Promise<void> {
+  console.log(`\n— ${suite.name} (${place}): ${suite.what}`);
   if (suite.node && obstacle) {
     notRun.push(`${suite.node === "all" ? suite.name : `part of ${suite.name}`}: ${obstacle}`);
     if (Deno.env.get("KEYSTONE_E2E") === "require") {
@@ -159,7 +161,7 @@ async function run(suite: Suite): Promise<void> {
     return;
   }
   const isChosen = ["KEYSTONE_LAB", "KEYSTONE_LAB_DIR"].some((name) => Deno.env.has(name));
-  await using shared = suite.oneLab && !isChosen ? await startLab() : undefined;
+  await using shared = suite.oneLab && !isChosen ? await startLab({ progress: true }) : undefined;
   const { success, text } = await deno(
     [suite.campaign ? "run" : "test", "--frozen", "-A", ...suite.args],
     "piped",
@@ -175,6 +177,9 @@ async function run(suite: Suite): Promise<void> {
   if (!success) failures.push(`— ${suite.name} failed:\n${failureIn(plain)}`);
 }
 
+const spanText = (seconds: number): string =>
+  seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+
 /** Returns the part of the output about failures, or its end. */
 function failureIn(text: string): string {
   const errors = text.lastIndexOf("\n ERRORS ");
@@ -182,9 +187,12 @@ function failureIn(text: string): string {
   return (errors === -1 ? lines.slice(-60) : lines.slice(0, 200)).join("\n");
 }
 
-for (const suite of chosen(Deno.args)) {
+const all = chosen(Deno.args);
+for (const [index, suite] of all.entries()) {
+  const began = performance.now();
   try {
-    await run(suite);
+    await run(suite, `${index + 1} of ${all.length}`);
+    console.log(`— ${suite.name}: ended after ${spanText((performance.now() - began) / 1000)}`);
   } catch (error) {
     failures.push(`— ${suite.name} couldn't run: ${(error as Error).message}`);
     total.failed++;

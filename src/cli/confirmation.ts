@@ -1,5 +1,6 @@
 /** Confirmations of what can't be undone. */
-import * as prompts from "@clack/prompts";
+import { Cancelled } from "./dialog/dialog.ts";
+import { openDialog } from "./dialog/open_dialog.ts";
 import { no, usageError } from "./exit.ts";
 import type { Session } from "./session.ts";
 
@@ -21,9 +22,18 @@ export interface Confirmation {
  * @param yes true if a flag confirms it already
  * @throws {Exit} "no" if the user declines or presses Ctrl-C; a usage error if nobody can be asked
  */
-export async function confirm({ io }: Session, yes: unknown, asked: Confirmation): Promise<void> {
+export async function confirm(session: Session, yes: unknown, asked: Confirmation): Promise<void> {
   if (yes) return;
-  if (!io.interactive) throw usageError(`--yes is not set. ${asked.effect}; use --yes to confirm.`);
-  const sure = await prompts.confirm({ message: asked.question, initialValue: asked.initialValue ?? false });
-  if (prompts.isCancel(sure) || !sure) throw no(asked.declined);
+  if (!session.io.interactive) throw usageError(`--yes is not set. ${asked.effect}; use --yes to confirm.`);
+  if (!await orCancelled(session, asked)) throw no(asked.declined);
+}
+
+async function orCancelled(session: Session, { question, initialValue = false }: Confirmation): Promise<boolean> {
+  using dialog = openDialog(session);
+  try {
+    return await dialog.confirm({ message: question, preset: initialValue });
+  } catch (error) {
+    if (error instanceof Cancelled) return false;
+    throw error;
+  }
 }

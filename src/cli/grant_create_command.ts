@@ -1,49 +1,56 @@
-import * as prompts from "@clack/prompts";
 import { Command, Option } from "commander";
+import { dump } from "js-yaml";
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
-import { parseQuantity } from "../../lib/quantity/mod.ts";
-import type { GrantSpec } from "../api/mod.ts";
 import { grantWarnings, type TermsWorld } from "../core/admission/terms.ts";
+import { Cancelled } from "./dialog/dialog.ts";
+import { openDialog } from "./dialog/open_dialog.ts";
 import { no, usageError } from "./exit.ts";
-import { endFrom, instantFrom } from "./time_flags.ts";
+import { amountsFrom, type OfferedGpus } from "./grant_create/amount_flags.ts";
+import { type CreateOptions, grantFrom } from "./grant_create/create_options.ts";
+import { gpusIn, granteesIn, offeredResources } from "./grant_create/form_facts.ts";
+import { type Answers, askForGrant } from "./grant_create/grant_form.ts";
+import { commandLines, sameCommand } from "./grant_create/same_command.ts";
+import { termsInWords } from "./grant_create/terms_in_words.ts";
+import { sayIfInterrupted } from "./interruption.ts";
 import { Observed } from "./observed.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
+import { momentOf, periodFrom, periodInWords } from "./time_flags.ts";
+import { wrapped } from "./wrapped_text.ts";
 
 const collect = (value: string, before: string[] = []): string[] => [...before, ...value.split(",")];
 
-interface CreateOptions {
-  to?: string;
-  from?: string;
-  hard?: string[];
-  until?: string;
-  for?: string;
-  start?: string;
-  allow?: string[];
-  within?: string[];
-  except?: string[];
-  notice?: string;
-  drain?: string;
-  volumes?: "Retain" | "Delete";
-  dryRun?: "client" | "server";
-}
+/** An option that may be set once: of two values one would be dropped without a word. */
+const once = (flags: string, help: string): Option =>
+  new Option(flags, help).argParser((value: string, before: string | undefined) => {
+    if (before !== undefined) throw usageError(`${flags.split(" ")[0]} is set twice: ${before} and ${value}.`);
+    return value;
+  });
 
 export const grantCommand = (run: CommandAction): Command =>
   new Command("grant").description("Create grants.").addCommand(
     verb("create", "Lend part of this cluster to a realm. On a terminal it asks for what is missing.", [
       "keystone grant create",
-      "keystone grant create alice-to-bob --to bob-home --hard cpu=2,memory=4Gi --for 30d",
-      "keystone grant create gpu --to bob-home --hard requests.nvidia.com/gpu=1 --until 2030-01-01 --allow 203.0.113.0/24:443",
+      "keystone grant create alice-to-bob --to bob-home --cpu 2 --memory 4Gi --until 'next friday' --allow internet",
+      "keystone grant create gpu --to bob-home --gpu 1 --until 2030-01-01 --allow 203.0.113.0/24:443",
+      "keystone grant create night --to bob-home --cpu 8 --memory 16Gi --start 'friday 22:00' --for 8h",
       "keystone grant create web --to bob-home --hard cpu=2,memory=4Gi --allow internet:443,nas.alice.lan:445 --within 192.168.1.0/24",
-      "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml",
+      "keystone grant create trial --to bob-home --cpu 1 --memory 1Gi --for 5d --dry-run=client",
     ])
       .argument("[name]", "name of the grant")
       .option("--to <realm>", "realm that receives (grantee)")
       .option("--from <realm>", "realm that lends (grantor; default: KEYSTONE_REALM, else the realm of this cluster)")
+      .addOption(once("--cpu <cores>", "CPU cores, such as 2 or 500m, for the pods' requests and for their limits"))
+      .addOption(once("--memory <amount>", "memory, such as 4Gi, for the pods' requests and for their limits"))
+      .addOption(once("--storage <amount>", "storage for volumes, such as 100Gi"))
+      .addOption(
+        once("--gpu <number>", "GPUs of the kind that the nodes offer, else nvidia.com/gpu; or amd=1, vendor/name=1"),
+      )
+      .addOption(once("--pods <number>", "pods that have not finished (default: by trust level)"))
       .option("--hard <key=quantity>", "granted amount by quota key; repeatable, or separated by commas", collect)
-      .option("--until <instant>", "end time (RFC 3339 or date)")
-      .option("--for <span>", "time from now to the end, such as 30d")
-      .option("--start <instant>", "start time (RFC 3339 or date)")
+      .option("--until <instant>", "end: a day, a time or a span, such as friday, 'friday 18:00', 2030-01-01 or 2w")
+      .option("--for <span>", "time from the start to the end, such as 30d, 2w or 12h")
+      .option("--start <instant>", "start, as --until (default: now)")
       .option("--allow <destination>", "destination to open; repeatable, or separated by commas", collect)
       .option("--within <range>", "private range in which DNS names may open addresses", collect)
       .option("--except <range>", "range that stays closed", collect)
@@ -63,39 +70,143 @@ export const grantCommand = (run: CommandAction): Command =>
   );
 
 async function create(session: Session, given: CreateOptions, givenName: string | undefined): Promise<void> {
-  let name = givenName;
-  let options = given;
-  const missing = name === undefined || options.to === undefined || options.hard === undefined;
-  if (missing && session.io.interactive) ({ name, options } = await ask(session, name, options));
-  if (name === undefined) {
-    throw usageError("The name is missing. Use keystone grant create NAME --to REALM --hard cpu=2.");
+  // A wrong flag fails before the first question, and before the first request.
+  grantFrom({ name: "", from: "", to: "" }, given, { hard: {} }, momentOf(session.io));
+  await amountsFrom(given, () => Promise.resolve(undefined));
+  if (lacks(given, givenName) && session.io.interactive) return await createByForm(session, given, givenName);
+  const { to, dryRun } = given;
+  if (givenName === undefined) {
+    throw usageError("The name is missing. Use keystone grant create NAME --to REALM --cpu 2 --memory 4Gi.");
   }
-  if (options.to === undefined) throw usageError("--to is not set. Use --to REALM.");
-  if (options.hard === undefined) {
-    throw usageError("--hard is not set. Use --hard KEY=QUANTITY, such as --hard cpu=2,memory=4Gi.");
+  if (to === undefined) throw usageError("--to is not set. Use --to REALM.");
+  if (!hasAmounts(given)) {
+    throw usageError(
+      "No amounts are set. Use --cpu 2 --memory 4Gi, or --hard KEY=QUANTITY such as --hard cpu=2,memory=4Gi.",
+    );
   }
-  const clientOnly = options.dryRun === "client";
-  const hard = quotaFlags(options.hard);
-  const terms = (from: string) => grantOf(name!, from, { ...options, to: options.to! }, hard, session.io.now());
-  if (clientOnly) {
-    const from = options.from ?? session.io.env("KEYSTONE_REALM");
-    if (from) return printed(session, terms(from), "would be created (client dry run)");
+  const grantFor = async (from: string, gpus: () => Promise<OfferedGpus>) => {
+    const { hard, notes } = await amountsFrom(given, gpus);
+    const moment = momentOf(session.io);
+    for (const note of [...notes, ...periodFrom(given, moment).notes]) session.note(`Note: ${note}`);
+    return grantFrom({ name: givenName, from, to }, given, { hard }, moment);
+  };
+  if (dryRun === "client") {
+    const from = given.from ?? session.io.env("KEYSTONE_REALM");
+    if (from) return printManifest(session, await grantFor(from, () => Promise.resolve(undefined)));
   }
   using rest = await session.connect();
-  const seen = await (await new Observed(rest).terms()).collectives();
-  const grant = terms(options.from ?? grantorRealm(session, seen));
+  const seen = await new Observed(rest).terms();
+  const grant = await grantFor(
+    given.from ?? grantorRealm(session, seen),
+    async () => gpusIn(await offeredResources(rest)),
+  );
   for (const warning of await warningsOf(session, seen, grant)) {
     session.note(`${session.colours.yellow("Warning:")} ${warning}`);
   }
-  if (clientOnly) return printed(session, grant, "would be created (client dry run)");
-  const created = await createGrant(rest, grant, options.dryRun === "server");
-  printed(session, created, options.dryRun ? "would be created (server dry run)" : "created");
+  if (dryRun === "client") return printManifest(session, grant);
+  printed(session, await createGrant(rest, grant, dryRun === "server"), dryRun);
 }
 
-function printed(session: Session, grant: Grant, what: string): void {
+const hasAmounts = ({ hard, cpu, memory, gpu, storage, pods }: CreateOptions): boolean =>
+  [hard, cpu, memory, gpu, storage, pods].some((each) => each !== undefined);
+
+/** Reports whether the options are incomplete; one of cpu and memory is of no use without the other. */
+const lacks = (options: CreateOptions, name: string | undefined): boolean =>
+  name === undefined || options.to === undefined || !hasAmounts(options) ||
+  (options.hard === undefined && (options.cpu === undefined) !== (options.memory === undefined));
+
+async function createByForm(session: Session, given: CreateOptions, givenName: string | undefined): Promise<void> {
+  const nothing = "Nothing was created.";
+  sayIfInterrupted(nothing);
+  using rest = await session.connect();
+  const [seen, offered, settings] = await Promise.all([
+    new Observed(rest).terms(),
+    offeredResources(rest),
+    session.settings(),
+  ]);
+  const { stores } = seen;
+  const grantees = granteesIn(stores, settings);
+  if (given.to === undefined && grantees.length === 0) {
+    throw no(
+      "There are no other realms to lend to yet. Create one: kubectl apply -f deploy/examples/1-realms.yaml (requires " +
+        "the verb trust on realms). Or name a future one with --to.",
+    );
+  }
+  const gpus = gpusIn(offered);
+  const say = (text: string) => session.say(wrapped(text, session.io.width));
+  using dialog = openDialog(session);
+  try {
+    const answers = await askForGrant(
+      dialog,
+      {
+        grantees,
+        grants: new Set(stores.grants.list().map(({ name }) => name)),
+        parties: new Set([...stores.realms.list(), ...stores.superEntities.list()].map(({ name }) => name)),
+        grantor: knownGrantor(session, seen),
+        offered,
+        gpus,
+        moment: () => momentOf(session.io),
+        say,
+      },
+      given,
+      givenName,
+    );
+    const { hard, notes } = await amountsFrom(answers.options, () => Promise.resolve(gpus));
+    const moment = momentOf(session.io);
+    const { name, options } = answers;
+    const grant = grantFrom({ name, ...options }, options, { hard }, moment);
+    const trust = grantees.find((each) => each.name === options.to);
+    say("");
+    for (const [heading, text] of termsInWords(name, grant.spec as never, trust, moment)) {
+      session.say(wrapped(`  ${`${heading}:`.padEnd(9)}${text}`, session.io.width, 9));
+    }
+    for (const note of notes) say(`Note: ${note}`);
+    for (const warning of await warningsOf(session, seen, grant)) {
+      say(`${session.colours.yellow("Warning:")} ${warning}`);
+    }
+    say("");
+    if (options.dryRun !== "client") {
+      const isServer = options.dryRun === "server";
+      if (!isServer && !await dialog.confirm({ message: "Create this grant?", preset: true })) throw no(nothing);
+      sayIfInterrupted("The grant may have been created. See: keystone grants");
+      printed(session, await createGrant(rest, grant, isServer), options.dryRun);
+    } else printManifest(session, grant);
+    sameWithout(session, answers, moment);
+  } catch (error) {
+    if (error instanceof Cancelled) throw no(nothing);
+    throw error;
+  } finally {
+    sayIfInterrupted(undefined);
+  }
+}
+
+/** Prints the command line that does the same as the form did. */
+function sameWithout(session: Session, { name, options }: Answers, moment: ReturnType<typeof momentOf>): void {
+  if (session.flags.output === "json" || session.flags.output === "yaml") return;
+  const known = session.io.env("KEYSTONE_REALM") === options.from;
+  const { from: _, ...others } = options;
+  const words = sameCommand(name, known ? others : options, periodFrom(options, moment), session.flags);
+  session.say(["The same without questions:", ...commandLines(words, session.io.width)].join("\n"));
+}
+
+function printed(session: Session, grant: Grant, dryRun: CreateOptions["dryRun"]): void {
   if (session.data(grant)) return;
-  session.say(`Grant ${grant.metadata!.name} ${what}.`);
-  if (what === "created") session.say(`Watch it: keystone explain grant ${grant.metadata!.name}`);
+  const { name } = grant.metadata!;
+  session.say(`Grant ${name} ${dryRun ? "would be created (server dry run)" : "created"}.`);
+  const { validFrom, validUntil } = grant.spec.validity ?? {};
+  const period = {
+    ...(validFrom ? { start: Date.parse(validFrom) } : {}),
+    ...(validUntil ? { end: Date.parse(validUntil) } : {}),
+  };
+  session.say(wrapped(`It lasts ${periodInWords(period, momentOf(session.io))}.`, session.io.width));
+  if (!dryRun) session.say(`Watch it: keystone explain grant ${name}`);
+}
+
+/** Prints a Grant that was not sent, as YAML unless -o asks for JSON, so that it can be piped to a file. */
+function printManifest(session: Session, grant: Grant): void {
+  if (session.data(grant)) return;
+  session.note(`Grant ${grant.metadata!.name} would be created (client dry run).`);
+  session.say(dump(grant, { noRefs: true, lineWidth: 120 }).trimEnd());
 }
 
 async function createGrant(rest: RestClient, grant: Grant, dryRun: boolean): Promise<Grant> {
@@ -124,127 +235,19 @@ async function warningsOf(session: Session, { stores }: Observed, { metadata, sp
 }
 
 /** Returns this cluster's realm: from KEYSTONE_REALM, else from the Realms' statuses, else from the grants. */
-export function grantorRealm({ io }: Session, { stores }: Observed): string {
-  const named = io.env("KEYSTONE_REALM");
-  if (named) return named;
-  const local = stores.realms.list().filter(({ status }) => status.local);
-  if (local.length === 1) return local[0]!.name;
-  const grantors = new Set(stores.grants.list().map(({ spec }) => spec.grantorRealm));
-  if (grantors.size === 1) return [...grantors][0]!;
+export function grantorRealm(session: Session, seen: Observed): string {
+  const known = knownGrantor(session, seen);
+  if (known !== undefined) return known;
   throw usageError(
     "--from is not set, and this cluster's realm is not known. Use --from REALM, or set KEYSTONE_REALM.",
   );
 }
 
-function quotaFlags(list: readonly string[]): Record<string, string> {
-  const hard: Record<string, string> = {};
-  for (const entry of list) {
-    const at = entry.indexOf("=");
-    const [key, quantity] = [entry.slice(0, at).trim(), entry.slice(at + 1).trim()];
-    if (at < 1) throw usageError(`--hard is ${entry}. It must be KEY=QUANTITY, such as cpu=2.`);
-    try {
-      if (parseQuantity(quantity).sign() < 0) throw new RangeError();
-    } catch {
-      throw usageError(`--hard ${key} is ${quantity}. It must be a quantity, such as 500m, 2 or 4Gi.`);
-    }
-    if (hard[key] !== undefined) throw usageError(`--hard has ${key} twice.`);
-    hard[key] = quantity;
-  }
-  return hard;
-}
-
-function grantOf(
-  name: string,
-  from: string,
-  options: CreateOptions & { to: string },
-  hard: Record<string, string>,
-  now: number,
-): Grant {
-  const until = endFrom(options, now);
-  const start = options.start === undefined ? undefined : instantFrom("--start", options.start);
-  const seconds = (flag: string, text: string): number => {
-    if (!/^\d{1,6}$/.test(text)) throw usageError(`${flag} is ${text}. It must be a number of seconds, such as 300.`);
-    return Number(text);
-  };
-  const termination = {
-    ...(options.notice === undefined ? {} : { noticeSeconds: seconds("--notice", options.notice) }),
-    ...(options.drain === undefined ? {} : { drainSeconds: seconds("--drain", options.drain) }),
-    ...(options.volumes === undefined ? {} : { volumes: options.volumes }),
-  };
-  return {
-    apiVersion: "keystone.io/v1alpha1",
-    kind: "Grant",
-    metadata: { name },
-    spec: {
-      grantorRealm: from,
-      granteeRealm: options.to,
-      hard,
-      ...networkPolicyOf(options),
-      ...(start || until
-        ? { validity: { ...(start ? { validFrom: start } : {}), ...(until ? { validUntil: until } : {}) } }
-        : {}),
-      ...(Object.keys(termination).length > 0 ? { termination } : {}),
-    },
-  } as Grant;
-}
-
-function networkPolicyOf({ allow, within, except }: CreateOptions): Pick<GrantSpec, "networkPolicy"> {
-  if (!allow && (within || except)) {
-    throw usageError(
-      "--within and --except need --allow. Add the destinations to open, such as --allow internet.",
-    );
-  }
-  return allow
-    ? {
-      networkPolicy: {
-        egressAllowed: true,
-        allowedDestinations: allow,
-        ...(within ? { within } : {}),
-        ...(except ? { except } : {}),
-      },
-    }
-    : {};
-}
-
-/** Prompts for what is missing, one question at a time. */
-async function ask(
-  session: Session,
-  name: string | undefined,
-  options: CreateOptions,
-): Promise<{ name: string; options: CreateOptions }> {
-  using rest = await session.connect();
-  const { stores } = await new Observed(rest).terms();
-  const answered = (answer: string | symbol): string => {
-    if (typeof answer === "symbol") throw no("Nothing was created.");
-    return answer;
-  };
-  const text = async (message: string, placeholder: string, validate?: (value: string) => string | undefined) =>
-    answered(
-      await prompts.text({ message, placeholder, ...(validate ? { validate: (value) => validate(value ?? "") } : {}) }),
-    );
-  const needed = (value: string) => value.trim() === "" ? "A value is required." : undefined;
-  const known = stores.realms.list().filter(({ status }) => !status.local).map((realm) => realm.name).sort();
-  const to = options.to ??
-    (known.length > 0
-      ? answered(
-        await prompts.select({
-          message: "To which realm?",
-          options: known.map((value) => ({ value, label: value })),
-        }),
-      )
-      : await text("To which realm?", "bob-home", needed));
-  const hard = options.hard ??
-    (await text("How much? KEY=QUANTITY, separated by commas", "cpu=2,memory=4Gi", needed)).split(",");
-  const until = options.until ?? options.for ??
-    (await text("For how long? Leave empty to lend until you revoke it", "30d")).trim();
-  const span = /^\d+[mhdw]$/.test(until);
-  return {
-    name: name ?? await text("Name of the grant?", `to-${to}`, needed),
-    options: {
-      ...options,
-      to,
-      hard,
-      ...(until === "" || options.until || options.for ? {} : span ? { for: until } : { until }),
-    },
-  };
+function knownGrantor({ io }: Session, { stores }: Observed): string | undefined {
+  const named = io.env("KEYSTONE_REALM");
+  if (named) return named;
+  const local = stores.realms.list().filter(({ status }) => status.local);
+  if (local.length === 1) return local[0]!.name;
+  const grantors = new Set(stores.grants.list().map(({ spec }) => spec.grantorRealm));
+  return grantors.size === 1 ? [...grantors][0] : undefined;
 }

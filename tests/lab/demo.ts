@@ -5,9 +5,11 @@ import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1
 import { type Grant, KeystoneV1alpha1Api, type Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { version } from "../../src/version.ts";
+import { kubectlLine } from "./kubectl_path.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
+import { Progress } from "./progress.ts";
 import { deploymentOf, guestPod } from "./lab_workloads.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -30,7 +32,9 @@ class StepFailed extends Error {}
 async function check<T>(what: string, look: () => Promise<T | string>, withinMs = 10_000): Promise<T> {
   const began = performance.now();
   let seen: T | string = "no result";
+  const line = () => `  … ${what} (${Math.round((performance.now() - began) / 1000)} s)`;
   try {
+    using _progress = Deno.stdout.isTerminal() ? new Progress(line, Deno.stdout) : undefined;
     await poll(what, async () => {
       seen = await look();
       return typeof seen === "string" ? seen : true;
@@ -89,7 +93,7 @@ class Story {
   async enforce(): Promise<void> {
     step("Alice creates the Realm bob-home and a Grant to it");
     await this.kubectl(["apply", "-f", `${root}deploy/examples/`]);
-    shown(await Deno.readTextFile(`${root}deploy/examples/grant.yaml`));
+    shown(await Deno.readTextFile(`${root}deploy/examples/3-grant.yaml`));
     await check("the Grant is Active", this.grantIs("Active"));
     await check("the Realm is Connected", this.realmIs("Connected"));
     shown(await this.kubectl(["get", "grants,realms"]));
@@ -116,7 +120,7 @@ class Story {
   async letIn(): Promise<void> {
     step("Alice gives Bob access: keystone realm kubeconfig bob-home");
     shown(await this.keystone(["grants"]));
-    await this.keystone(["kubeconfig", "bob-home", "--out", this.bobs]);
+    await this.keystone(["realm", "kubeconfig", "bob-home", "--out", this.bobs]);
     await check("Bob can read the guest namespace and no other", async () => {
       const own = await this.asBob(["get", "pods"]);
       const others = await this.asBob(["get", "pods", "-n", "kube-system"]);
@@ -249,10 +253,15 @@ async function tell(lab: Lab): Promise<void> {
   await story.expire();
   if (once) return;
   step("The demo is done; the lab is yours to try");
+  const kubectl = kubectlLine(lab.kubectlPath);
+  if (kubectl) say(`  ${kubectl}`);
   say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
   say("  kubectl get grants,realms");
   say("  kubectl explain grant.spec");
-  say("  deno task keystone doctor     (also: grant list; explain grant alice-to-bob-compute)");
+  say(`\n  alias keystone="'${Deno.execPath()}' task --quiet --config '${root}deno.json' keystone"\n`);
+  say("  keystone doctor");
+  say("  keystone grant list");
+  say("  keystone explain grant alice-to-bob-compute");
   say(`  The operator's log: ${lab.dir}/logs/operator.log`);
   say("  Ctrl-C ends the lab.");
   await operator.interrupted;
@@ -307,7 +316,7 @@ let failed = 0;
 try {
   say(paint(1, "Keystone: Alice lends Bob part of a Kubernetes cluster"));
   say("Starting a Kubernetes control plane and a tailnet with two nodes, alice-home and bob-home.");
-  await using lab = await startLab({ realms: ["alice-home", "bob-home"], scheduler: true });
+  await using lab = await startLab({ realms: ["alice-home", "bob-home"], scheduler: true, progress: true });
   try {
     await tell(lab);
   } catch (error) {

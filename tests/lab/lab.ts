@@ -19,7 +19,8 @@ import { bothFamilies } from "./node_network.ts";
 import { nodeObstacle, policyObstacle } from "./node_obstacle.ts";
 import { connectOutside, outside, prepareOutside } from "./outside.ts";
 import type { LabPorts, PartSpec } from "./part.ts";
-import { poll } from "./poll.ts";
+import { poll, waits } from "./poll.ts";
+import { Progress } from "./progress.ts";
 import { freePorts } from "./ports.ts";
 import { endAll, isLabProcess, LabProcess, PartError, startDetached, WATCHDOG } from "./process.ts";
 import { scheduler } from "./scheduler.ts";
@@ -50,6 +51,8 @@ export interface LabOptions {
   fastControllers?: boolean;
   /** Size of etcd's database at which it takes no more writes. Default: etcd's own (2 GiB). */
   etcdQuotaBytes?: number;
+  /** Shows on standard error what the start waits for. Default: false. */
+  progress?: boolean;
   /** Keeps the lab running when this process ends. Default: false; the lab then ends even if this process is killed. */
   detached?: boolean;
 }
@@ -129,6 +132,12 @@ export async function launch(options: LabOptions, ports: () => LabPorts): Promis
   const obstacle = policy ? policyObstacle() : node ? nodeObstacle() : undefined;
   if (obstacle !== undefined) throw new Error(obstacle);
   const binaries = await build(groupsFor({ node, policy, tailnet: realms.length > 0, stable: false }));
+  const began = performance.now();
+  const line = () => {
+    const seconds = Math.round((performance.now() - began) / 1000);
+    return `lab: starting, ${seconds} s${waits.size > 0 ? `; waits until ${[...waits].join(", ")}` : ""}`;
+  };
+  using _progress = options.progress ? new Progress(line) : undefined;
   for (let attempt = 1;; attempt++) {
     const dir = await prepareFolder(options.dir);
     try {
@@ -280,6 +289,11 @@ export class Lab implements Cluster {
 
   #part(spec: PartSpec): LabProcess {
     return new LabProcess(this.dir, spec);
+  }
+
+  /** Path of its kubectl. */
+  get kubectlPath(): string {
+    return this.#binaries.kubectl!;
   }
 
   /** Path of the admin's kubeconfig. */

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { build } from "./build.ts";
+import { kubectlLine } from "./kubectl_path.ts";
 import { endLab, type Lab, openLab, startLab } from "./lab.ts";
 import { NODE_NAME } from "./node.ts";
 import { readState } from "./lab_state.ts";
@@ -40,6 +41,7 @@ async function main(args: string[]): Promise<void> {
         scheduler: true,
         fastControllers: values.fast ?? false,
         detached: true,
+        progress: true,
       });
       return await describe(lab, (performance.now() - started) / 1000);
     }
@@ -101,6 +103,8 @@ async function describe(lab: Lab, seconds: number): Promise<void> {
     console.log(`  ${realm.identity}  ${realm.ipv4}  ${realm.ipv6}  TS_SOCKET=${realm.socket}`);
   }
   console.log(`  logs in ${lab.dir}/logs; stop it with: deno task lab down --dir ${lab.dir}`);
+  const kubectl = kubectlLine(lab.kubectlPath);
+  if (kubectl) console.log(kubectl);
   console.log(`export KUBECONFIG=${lab.kubeconfig}`);
 }
 

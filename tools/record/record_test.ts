@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Answering } from "./answering.ts";
 import { runOnTerminal } from "./pty.ts";
 import { sectionsOf } from "./sections.ts";
 import { TerminalScreen } from "./terminal_screen.ts";
@@ -25,6 +26,29 @@ Deno.test("screen: a line that changes shows its last state only", () => {
   assert.deepEqual(texts("\r\x1b[2Kbuilding 1\r\x1b[2Kbuilding 2\r\x1b[2Kready\r\n"), ["ready"]);
   assert.deepEqual(texts("one\r\ntwo\x1b[1A\r\x1b[Kthree\r\n"), ["three", "two"]);
   assert.deepEqual(texts("a\tb\r\n\x1b]0;title\x07c\b\bd"), ["a       b", "d"]);
+});
+
+Deno.test("screen: a line that is longer than the terminal goes on in the next row; one as long does not", () => {
+  const screen = new TerminalScreen(4);
+  screen.write("fourth\r\nto\r\nfour\r\nx\x1b[1A\rp");
+  assert.deepEqual(screen.rows().map((row) => row.map(({ text }) => text).join("")), ["four", "th", "to", "pour", "x"]);
+});
+
+Deno.test("answers: each question gets its own, by the open question alone; Enter for one without", async () => {
+  const typed: string[] = [];
+  const run = { ended: Promise.resolve(0), type: (text: string) => Promise.resolve(void typed.push(text)) };
+  const answering = new Answering([[/much/, "cpu=1\r"], [/long/, "3d\r"]], () => run, 0);
+  const asks = async (text: string) => {
+    const before = typed.length;
+    answering.onText(text);
+    while (typed.length === before) await new Promise((resolve) => setTimeout(resolve));
+  };
+  await asks("◆  Who?\r\n│  long");
+  await asks("◇  Who?\r\n│  long\r\n◆  \x1b[1mHow much?\x1b[0m");
+  await asks("◇  How much?\r\n◆  How long?");
+  await asks("◆  How long?");
+  answering.end();
+  assert.deepEqual(typed, ["\r", "cpu=1\r", "3d\r", "\r"]);
 });
 
 Deno.test("screen: sequences that only steer the terminal leave no trace", () => {

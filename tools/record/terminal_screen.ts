@@ -24,7 +24,13 @@ export class TerminalScreen {
   readonly #rows: { letter: string; style: CellStyle }[][] = [[]];
   #row = 0;
   #column = 0;
+  readonly #columns: number;
   #style: CellStyle = {};
+
+  /** @param columns width, at which lines go on in the next row */
+  constructor(columns = Infinity) {
+    this.#columns = columns;
+  }
 
   write(text: string): void {
     for (let at = 0; at < text.length;) {
@@ -46,6 +52,7 @@ export class TerminalScreen {
     if (letter === "\b") return this.#moveTo(this.#row, this.#column - 1);
     if (letter === "\t") return this.#moveTo(this.#row, (Math.floor(this.#column / 8) + 1) * 8);
     if (letter < " " || letter === "\x7f") return;
+    if (this.#column >= this.#columns) this.#moveTo(this.#row + 1, 0);
     const row = this.#rows[this.#row]!;
     while (row.length < this.#column) row.push({ letter: " ", style: {} });
     row[this.#column++] = { letter, style: this.#style };

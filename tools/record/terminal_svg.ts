@@ -27,7 +27,7 @@ const bar = 36;
 /** Draws rows of a terminal as a still picture that needs no font, script or host. */
 export function terminalSvg(
   rows: readonly StyledSpan[][],
-  { title, columns }: { title: string; columns: number },
+  { title, columns, commands = [] }: { title: string; columns: number; commands?: readonly string[] },
 ): string {
   const width = Math.ceil(columns * cell.width + 2 * margin);
   const height = Math.ceil(bar + rows.length * cell.height + margin);
@@ -41,7 +41,9 @@ export function terminalSvg(
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${
     escaped(title)
   }">
-<title>${escaped(title)}</title>
+<title>${escaped(title)}</title>${
+    commands.length > 0 ? `\n<desc>${escaped(commands.map((command) => `$ ${command}`).join("\n"))}</desc>` : ""
+  }
 <style>text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#e6edf3}.b{font-weight:700}.d{opacity:.6}.u{text-decoration:underline}</style>
 <rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>
 ${dots.join("")}
@@ -49,6 +51,13 @@ ${dots.join("")}
 ${lines.join("\n")}
 </svg>
 `;
+}
+
+/** Returns the commands that a picture was made from; none for a picture that was not recorded. */
+export function commandsOfPicture(svg: string): string[] {
+  const text = /<desc>([^]*?)<\/desc>/.exec(svg)?.[1] ?? "";
+  const plain = text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&amp;", "&");
+  return plain.split("\n").filter((line) => line.startsWith("$ ")).map((line) => line.slice(2));
 }
 
 /** Parts without blanks at their ends and wide gaps, which not every reader of SVG keeps. */

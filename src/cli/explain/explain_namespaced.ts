@@ -2,6 +2,8 @@
 import { isApiError, ResourceApi, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { NetworkingV1Api } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { restrictedYaml } from "../../core/admission/restricted_fields.ts";
+import { securityRefusal } from "../../core/report/refusal_reason.ts";
 import { type ExplainedKind, explainedKinds, reportOn } from "../../core/report/explain_object.ts";
 import { type Explanation, explanationOf } from "../../core/report/finding.ts";
 import type { ReportedAutoscaler, ReportedObject } from "../../core/report/reported_objects.ts";
@@ -27,7 +29,11 @@ export async function explainNamespaced(
   ]);
   const unread = [...world.unread, ...target?.unread ? [target.unread] : []];
   const seen = { ...world, unread, target: target?.target };
-  return explanationOf(kind, name, reportOn(kind, object, seen, policies), namespace);
+  const explanation = explanationOf(kind, name, reportOn(kind, object, seen, policies), namespace);
+  const yaml = explanation.message.includes(`${securityRefusal} each pod: level restricted`)
+    ? restrictedYaml({ ...object, kind })
+    : undefined;
+  return yaml === undefined ? explanation : { ...explanation, yaml };
 }
 
 /** Returns the object, read by the typed client where there is one; undefined if it doesn't exist. */

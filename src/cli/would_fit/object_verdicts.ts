@@ -13,6 +13,7 @@ import { merged } from "./apply_patch.ts";
 import { type AskedObject, objectTitle } from "./asked_objects.ts";
 import { type HelmHook, inHelmOrder } from "./helm_hooks.ts";
 import { type NamespaceState, type OwnedObjects, podOfTemplate, presentOf } from "./namespace_state.ts";
+import { restrictedSentence } from "../../core/admission/restricted_fields.ts";
 import { isRoomWarning, refusalSentence, storageClassIn } from "./server_refusals.ts";
 import type { ClaimTrial } from "./server_trial.ts";
 import { templateOf } from "./trial_objects.ts";
@@ -121,7 +122,9 @@ function verdictOn(
     kind,
     name,
     shortBy: {},
-    warnings: trial.warnings.filter((text) => !isRoomWarning(text)).map(inLine),
+    warnings: [
+      ...new Set([...trial.warnings.filter((text) => !isRoomWarning(text)), ...fieldsToSet(object)].map(inLine)),
+    ],
     ...(hook ? { runs: hook.runs } : {}),
     ...(hook?.phase === "asked" ? { onlyWhenAsked: true as const } : {}),
   };
@@ -236,6 +239,14 @@ function withGivenName(object: unknown, { metadata }: AskedObject["manifest"]): 
   if (metadata?.name !== undefined || metadata?.generateName === undefined) return object;
   const { name: _, ...others } = (object as { metadata: Record<string, unknown> }).metadata;
   return { ...object as object, metadata: others };
+}
+
+/** Returns the fields that Pod Security requires and the object lacks, if it is refused for them. */
+function fieldsToSet({ manifest, trial, pod }: AskedObject): string[] {
+  const said = [trial.refusal, pod?.refusal].map((refusal) => refusal?.message ?? "");
+  if (!said.some((message) => /violates PodSecurity "restricted/.test(message))) return [];
+  const sentence = restrictedSentence(manifest);
+  return sentence === undefined ? [] : [sentence];
 }
 
 /** Returns the API server's reason for refusing every pod of a workload. */

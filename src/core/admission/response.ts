@@ -2,10 +2,13 @@
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { grantSpec, realmSpec } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
+import { rulesOf } from "../grant/lifecycle.ts";
+import { realmOfNamespace } from "../names.ts";
 import { giversOf } from "./givers.ts";
 import type { NodeState } from "./change.ts";
 import { partsOf } from "./fields.ts";
 import { judge } from "./judge.ts";
+import { podSpecIn, restrictedSentence } from "./restricted_fields.ts";
 import { quotaRoomOf } from "./surroundings.ts";
 import { grantWarnings, realmWarnings, type TermsWorld } from "./terms.ts";
 
@@ -68,7 +71,21 @@ function workloadResponse(
   );
   if (never) return { allowed: false, message, warnings };
   // An open question is no warning.
-  return { allowed: true, warnings: fits === false ? [message, ...warnings] : warnings };
+  const aboutRoom = fits === false ? [message, ...warnings] : warnings;
+  return { allowed: true, warnings: [...securityWarnings(namespace, object, oldObject, world), ...aboutRoom] };
+}
+
+/**
+ * Returns the fields that a workload's pods lack for Pod Security, which stores the workload and refuses its pods. An
+ * update of anything but the pods is not warned of again.
+ */
+function securityWarnings(namespace: string, object: unknown, oldObject: unknown, world: AdmissionWorld): string[] {
+  const realm = world.realmNamed(realmOfNamespace(namespace) ?? "");
+  if (!realm || rulesOf(world.settings, realm).podSecurity !== "restricted") return [];
+  const spec = podSpecIn(object);
+  if (spec.containers === undefined || JSON.stringify(spec) === JSON.stringify(podSpecIn(oldObject))) return [];
+  const sentence = restrictedSentence(object);
+  return sentence === undefined ? [] : [sentence];
 }
 
 function isOwned(object: unknown): boolean {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { alice, now, realm } from "../../../tests/fixtures/made_facts.ts";
+import { restrictedSpec } from "../../../tests/lab/lab_workloads.ts";
 import { defaultSettings } from "../../api/mod.ts";
 import { type AdmissionQuestion, type AdmissionWorld, respondTo } from "./response.ts";
 import { webhookConfigurationOf } from "./configuration.ts";
@@ -29,7 +30,7 @@ const workload = (kind: string, replicas: number, metadata = {}) => ({
   metadata: { name: "web", ...metadata },
   spec: {
     replicas,
-    template: { spec: { containers: [{ name: "a", image: "i", resources: { requests: { cpu: "1" } } }] } },
+    template: { spec: restrictedSpec({ image: "i", resources: { requests: { cpu: "1" } } }) },
   },
 });
 const ask = (object: unknown, more: Partial<AdmissionQuestion> = {}) =>
@@ -72,6 +73,20 @@ for (const [that, response, allowed, warnings] of cases) {
     assert.equal(response.message !== undefined, !allowed);
   });
 }
+
+Deno.test("response: pods that Pod Security refuses: a warning with the fields to set, once", () => {
+  const containers = [{ name: "a", image: "i", resources: { requests: { cpu: "1" } } }];
+  const open = { ...workload("Deployment", 1), spec: { template: { spec: { containers } } } };
+  const { allowed, warnings } = ask(open);
+  assert.equal(allowed, true);
+  assert.match(warnings.join(), /^Deployment web: Pod Security restricted refuses its pods\. Set spec\.template\.spec/);
+  const scaled = { ...open, spec: { ...open.spec, replicas: 2 } };
+  assert.deepEqual(ask(scaled, { operation: "UPDATE", oldObject: open }).warnings, []);
+  assert.equal(ask(open, { operation: "UPDATE", oldObject: workload("Deployment", 1) }).warnings.length, 1);
+  const internal = { ...world, realmNamed: () => realm({ spec: { trustLevel: "internal" } }) };
+  const question = { operation: "CREATE", namespace: "guest-bob-home", subResource: "", object: open, oldObject: null };
+  assert.deepEqual(respondTo(question, internal).warnings, []);
+});
 
 Deno.test("response: terms that are likely wrong: allowed with a warning", () => {
   const kind = (kind: string, spec: unknown, oldObject: unknown = null) =>

@@ -28,13 +28,17 @@ const defaultDrainSeconds = 120;
 const dayMs = 86_400_000;
 
 /** Length of the notice. */
-export function noticeMs({ spec }: GrantFacts, { maxNoticeSeconds }: TrustRules): number {
+export function noticeMs(
+  { spec }: Pick<GrantFacts, "spec">,
+  { maxNoticeSeconds }: Pick<TrustRules, "maxNoticeSeconds">,
+): number {
   const asked = spec.termination?.noticeSeconds ?? defaultNoticeSeconds;
   return 1000 * Math.min(asked, maxNoticeSeconds ?? asked);
 }
 
 /** Length of the drain, during which PodDisruptionBudgets are respected. */
-export const drainMs = ({ spec }: GrantFacts): number => 1000 * (spec.termination?.drainSeconds ?? defaultDrainSeconds);
+export const drainMs = ({ spec }: Pick<GrantFacts, "spec">): number =>
+  1000 * (spec.termination?.drainSeconds ?? defaultDrainSeconds);
 
 /** Reports whether the grant has been in force. A grant that never was ends without notice. */
 export const wasActive = ({ status }: GrantFacts): boolean => status.phase === "Active";

@@ -91,15 +91,18 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
 
   const groups = podGroups([...fresh?.pods ?? [], ...old.flatMap(({ pods }) => pods)], world);
   const creation = current ? undefined : setCreationProblem(deployment, world);
-  // Any ReplicaSet may lack pods: while a Deployment is paused, the old ones are scaled.
-  const lacks = sets.flatMap((set) => {
-    const size = activePods(controlledBy(set, world.pods)).length;
-    return size < (set.spec?.replicas ?? 0) ? failedCreate(set, refused, world) ?? [] : [];
-  })[0];
+  const freshGroups = podGroups(fresh?.pods ?? [], world);
+  const lackOf = (set: ReportedWorkload | undefined): Problem | undefined =>
+    set && activePods(controlledBy(set, world.pods)).length < (set.spec?.replicas ?? 0)
+      ? failedCreate(set, refused, world)
+      : undefined;
+  // Any ReplicaSet may lack pods: while a Deployment is paused, the old ones are scaled. What pods of the present
+  // template wait for goes first, because those of an earlier one may lack for a reason that is gone.
+  const lacks = lackOf(current) ??
+    (groupProblem(freshGroups) ? undefined : sets.flatMap((set) => lackOf(set) ?? [])[0]);
   const isRollOut = staying > 0;
   const ending = old.reduce((sum, { pods, active }) => sum + pods.length - active.length, 0);
   const stuck = stuckText(deployment, { fresh, staying, wanted, isRefused: (creation ?? lacks) !== undefined });
-  const freshGroups = podGroups(fresh?.pods ?? [], world);
   const cause = creation ?? lacks ?? groupProblem(freshGroups) ?? groupProblem(groups);
   const complete = fresh !== undefined && staying === 0 && fresh.ready >= wanted && fresh.active.length <= wanted;
   const problem = deletionProblem("Deployment", deployment, world) ??

@@ -106,6 +106,27 @@ Deno.test("a refusal that is over: there is room by now, so the answer is when t
   assert.match(problem!.remedy, /kubectl rollout restart deployment\/web/);
 });
 
+Deno.test("the template was corrected after a refusal: the answer is what the new pods wait for", () => {
+  const refusal = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true';
+  const world: ReportWorld = {
+    ...nothing,
+    replicaSets: [set("web-a", "v1", 1), set("web-b", "v2", 1)],
+    pods: [pod("web-b-1", "web-b", { phase: "Pending" })],
+    events: [event("uid-web-a", "FailedCreate", refusal)],
+  };
+  const one = deployment("v2");
+  const { problem } = reportOn("Deployment", { ...one, spec: { ...one.spec, replicas: 1 } }, world);
+  assert.match(problem!.reason, /Pod web-b-1: starting/);
+  assert.doesNotMatch(problem!.reason, /Pod Security/);
+  // The same set before the correction, for comparison.
+  const before = { ...world, replicaSets: [set("web-a", "v1", 1)], pods: [] };
+  const { problem: first } = reportOn("Deployment", {
+    ...deployment("v1"),
+    spec: { ...deployment("v1").spec, replicas: 1 },
+  }, before);
+  assert.match(first!.reason, /Pod Security refuses/);
+});
+
 Deno.test("the ReplicaSet of the current template: found by the template, whatever the order of its fields", () => {
   const other = {
     ...deployment("v2"),

@@ -31,6 +31,8 @@ export interface Explanation {
   /** The answer: what is wrong and what to do about it, or that nothing is wrong. */
   message: string;
   chain: ReportFinding[];
+  /** Fields to set, as YAML: to paste, or for `kubectl patch --patch-file`. */
+  yaml?: string;
 }
 
 /** Number of findings of one sort that are listed; the others are counted. */

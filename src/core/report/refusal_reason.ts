@@ -112,11 +112,14 @@ function unset(said: string, { noun }: RefusedObject): Problem | undefined {
   };
 }
 
+/** Beginning of the reason of all refusals by Pod Security. */
+export const securityRefusal = "Pod Security refuses";
+
 function standards(said: string, { noun }: RefusedObject): Problem | undefined {
   const found = /violates PodSecurity "([^":]*)[^"]*": (.*)$/s.exec(said);
   if (!found) return undefined;
   return {
-    reason: `Pod Security refuses each ${noun}: level ${found[1]} requires more.`,
+    reason: `${securityRefusal} each ${noun}: level ${found[1]} requires more.`,
     remedy: excerpt(`Set these fields in the pod template: ${found[2]}`, 900),
   };
 }
