@@ -63,8 +63,8 @@ export class Webhook implements WebhookMemory {
   async run(signal: AbortSignal): Promise<void> {
     const watching = (kind: string): Watching => ({
       ...this.#watching,
-      onError: (_, error) => this.#log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
-      onRecover: () => this.#log.info("Watching {kind} again.", { kind }),
+      onError: (_, error) => this.#watching.onError(kind, error),
+      onRecover: () => this.#watching.onRecover(kind),
     });
     const { certificates, webhooks } = this.#context.stores;
     const named = (name: string) => ({ selector: { fieldSelector: `metadata.name=${name}` } });

@@ -32,9 +32,10 @@ export class Metrics {
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
 
-  constructor({ version, stage, snapshot }: {
+  constructor({ version, stage, ready, snapshot }: {
     version: string;
     stage: () => OperatorStage;
+    ready: () => boolean;
     /** Undefined until the operator has started to watch. */
     snapshot: () => Snapshot | undefined;
   }) {
@@ -66,9 +67,9 @@ export class Metrics {
     );
     gauge(
       "keystone_ready",
-      "1 while this operator is ready: it has read everything, and leads or is in standby.",
+      "1 while this operator is ready: it has read everything, leads or is in standby, and the API server responds to it.",
       [],
-      () => [[{}, Number(stage().is === "leading" || stage().is === "standby")]],
+      () => [[{}, Number(ready())]],
     );
 
     gauge(

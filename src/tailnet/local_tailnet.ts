@@ -245,11 +245,9 @@ export class LocalTailnet implements Tailnet {
 
   #show(state: TailnetState): void {
     this.#capabilities.observe(state);
-    const before = this.#state;
-    const change = tailnetChange(before, state);
+    const change = tailnetChange(this.#state, state);
     if (change.all || change.names.size > 0) {
       this.#state = state;
-      if (before.kind !== state.kind) log(state);
       for (const listener of this.#listeners) {
         try {
           listener(change);
@@ -266,17 +264,6 @@ const defaultControlURL = "https://controlplane.tailscale.com";
 
 /** Returns the control server's URL; a daemon without one uses Tailscale's. */
 const controlURLOf = ({ ControlURL }: Prefs): string => ControlURL || defaultControlURL;
-
-function log(state: TailnetState): void {
-  if (state.kind === "running") {
-    logger.info("connected to the tailnet as {name}; {peers} names known", {
-      name: state.self.dnsName,
-      peers: state.peers.size,
-    });
-  } else if (state.kind === "unavailable") {
-    logger.warn("the tailnet is unavailable: {message}", { message: state.message });
-  }
-}
 
 /**
  * Makes the tailnet of the tailscaled behind `socket` (a path, TS_SOCKET). It sends no request before `run`.
