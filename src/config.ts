@@ -1,7 +1,7 @@
 /** The only reader of environment variables and flags. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { load } from "js-yaml";
+import { load, YAMLException } from "js-yaml";
 import { defaultSettings, maxNameLength, parseSettings, type Settings } from "./api/mod.ts";
 
 const address = z.string().transform((text, context): Config["listen"] => {
@@ -126,8 +126,21 @@ export async function readSettings({ config }: Config): Promise<Settings> {
   try {
     return parseSettings(load(await Deno.readTextFile(config)));
   } catch (error) {
-    throw new SettingsError(`The configuration file ${config} can't be used: ${(error as Error).message}.`);
+    throw new SettingsError(unusable(config, error));
   }
+}
+
+function unusable(config: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) {
+    return `There is no configuration file ${config}. Create it, or correct --config or KEYSTONE_CONFIG.`;
+  }
+  const [said] = (error as Error).message.split("\n");
+  const what = error instanceof Deno.errors.PermissionDenied
+    ? "this user may not read it"
+    : error instanceof YAMLException
+    ? `it isn't YAML: ${said}`
+    : said;
+  return `The configuration file ${config} can't be used: ${what!.replace(/\.$/, "")}. See docs/configuration.md.`;
 }
 
 /** Reads the configuration. A flag takes precedence over its variable; an empty variable counts as absent. */

@@ -142,10 +142,11 @@ export class Reflector<T extends KubernetesObject, P> {
   }
 
   /**
-   * Ends the delay after a failure within a second, because something shows that the API server responds again. Does
-   * nothing while a list or watch is running.
+   * Ends the delay after a failure within a second, because something shows that the API server responds again. Further
+   * delays are short again.
    */
   retry(): void {
+    this.#attempts = 0;
     this.#retry();
   }
 

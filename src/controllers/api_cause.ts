@@ -62,7 +62,7 @@ const connectionCauses: readonly Known[] = [
     },
   },
   {
-    pattern: /NotValidForName|does not match certificate's|ERR_TLS_CERT_ALTNAME/,
+    pattern: /NotValidForName|not valid for name|does not match certificate's|ERR_TLS_CERT_ALTNAME/,
     cause: {
       kind: "certificate",
       text: "its certificate doesn't name this host",

@@ -53,6 +53,8 @@ export class ApiConnection {
   #answeredAt: number;
   #probedAt = -Infinity;
   #suspectedSince: number | undefined;
+  /** True after a probe whose connection was closed. */
+  #isDoubted = false;
   /** True if a request failed for a reason of the API server's since the last one that succeeded. */
   #isTroubled = false;
   readonly #pending = new Set<{ at: number }>();
@@ -133,6 +135,7 @@ export class ApiConnection {
   #answered(isUnary: boolean): void {
     this.#answeredAt = this.#clock.monotonic();
     this.#suspectedSince = undefined;
+    this.#isDoubted = false;
     if (isUnary) this.#isTroubled = false;
     if (this.#outage && this.#outage.cause.kind !== "lease") this.#end();
   }
@@ -165,9 +168,16 @@ export class ApiConnection {
     // Another request was answered meanwhile.
     if (this.#answeredAt > sent.at) return;
     if (isConnectionError(error) && now - sent.at > timing.probeMs + timing.busyMs) return;
-    this.#suspectedSince = undefined;
-    this.#probedAt = now;
     const cause = apiCauseOf(error);
+    this.#probedAt = now;
+    if (!this.#outage && cause.kind === "unreachable" && !this.#isDoubted) {
+      // Of a server that stops: a moment later it refuses connections, or another one answers.
+      this.#isDoubted = true;
+      this.#suspectedSince ??= since;
+      return;
+    }
+    this.#suspectedSince = undefined;
+    this.#isDoubted = false;
     if (!this.#outage) this.#begin(cause, since);
     else this.#goesOn(cause);
   }

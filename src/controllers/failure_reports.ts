@@ -11,8 +11,10 @@ interface FailureLog {
 
 /** Time in which failures of several watches count as one. */
 const gatherMs = 1000;
-/** Time after which a failed connection that is no outage is reported: longer than an outage takes to be noticed. */
+/** Time after which a failure that may pass is reported: longer than an outage takes to be noticed. */
 const doubtMs = 6000;
+/** The same for a server that is starting or loaded. */
+const startingMs = 20_000;
 /** Number of kinds that a line names. */
 const mostKinds = 6;
 
@@ -58,7 +60,7 @@ export class FailureReports {
   }
 
   #look(): void {
-    if ([...this.#failing.values()].some(({ error }) => isConnectionError(error))) return;
+    if ([...this.#failing.values()].some(({ error }) => isPassing(error))) return;
     this.#waiting.splice(0).forEach((resolve) => resolve());
   }
 
@@ -69,13 +71,15 @@ export class FailureReports {
 
   readonly watchFailed = (kind: string, error: unknown): void => {
     this.#failing.set(kind, { error, reported: this.#failing.get(kind)?.reported ?? false });
-    this.report(error, () => {
+    const write = () => {
       // It works again, or its failure was reported with another cause.
       if (this.#failing.get(kind)?.error !== error) return;
       this.#failing.set(kind, { error, reported: true });
       this.#failed.push(kind);
       this.#gather();
-    });
+    };
+    if (isPassing(error)) this.#unlessExplained(write, isConnectionError(error) ? doubtMs : startingMs);
+    else write();
   };
 
   readonly watchRecovered = (kind: string): void => {
@@ -89,9 +93,13 @@ export class FailureReports {
 
   /** Writes a report now, or, if the connection failed, after a while unless an outage explains it. */
   report(error: unknown, write: () => void): void {
-    if (!isConnectionError(error)) return write();
+    if (isConnectionError(error)) this.#unlessExplained(write, doubtMs);
+    else write();
+  }
+
+  #unlessExplained(write: () => void, ms: number): void {
     const at = this.#clock.monotonic();
-    this.#after(doubtMs, () => {
+    this.#after(ms, () => {
       if (!this.#isOut() && this.#backAt < at) write();
     });
   }
@@ -121,6 +129,11 @@ export class FailureReports {
     });
   }
 }
+
+/** Reports whether an error is likely to pass by itself: no connection, or a server that is starting or loaded. */
+const isPassing = (error: unknown): boolean =>
+  isConnectionError(error) || isApiError(error, 429) || isApiError(error, 503) ||
+  (isApiError(error) && /before all known HTTP paths have been installed/.test(error.message));
 
 /** Groups kinds whose errors differ only in the kind that they name. */
 function byCause(kinds: readonly string[], errorOf: (kind: string) => unknown): string[][] {

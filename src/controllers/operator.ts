@@ -20,6 +20,7 @@ import { createQueues, type Queues, runLoops } from "../engine/run_loops.ts";
 import type { Snapshot, StatusListener } from "../server/snapshot.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import { ApiConnection } from "./api_connection.ts";
+import { CapacityLedger } from "./capacity_ledger.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import type { Context } from "./context.ts";
 import { namesResolved } from "./demands.ts";
@@ -314,6 +315,7 @@ function createContext(
     events,
     stores,
     cluster,
+    capacity: new CapacityLedger({ grants: stores.grants, cluster, clock, signal }),
     unreadable,
     pods,
     names,

@@ -27,7 +27,10 @@ export function logTailnet(tailnet: Tailnet, { log, clock }: { log: Log; clock: 
     if (state.kind === "unavailable") {
       awaySince ??= clock.now();
       const said = state.message.replace(/[.;]$/, "");
-      return log.warn("{tailnet}", { tailnet: `The tailnet is unavailable: ${said}. ${consequence}`, reason: state.reason });
+      return log.warn("{tailnet}", {
+        tailnet: `The tailnet is unavailable: ${said}. ${consequence}`,
+        reason: state.reason,
+      });
     }
     if (state.kind !== "running") return;
     if (!state.self.online) {
@@ -48,7 +51,9 @@ export function logTailnet(tailnet: Tailnet, { log, clock }: { log: Log; clock: 
 
 /** Returns the tailnet's limitation as a sentence for `/readyz`; undefined: there is none. */
 export function tailnetRemark({ state }: Tailnet): string | undefined {
-  if (state.kind === "unavailable") return `The tailnet is unavailable: ${state.message.replace(/[.;]$/, "")}. ${consequence}`;
+  if (state.kind === "unavailable") {
+    return `The tailnet is unavailable: ${state.message.replace(/[.;]$/, "")}. ${consequence}`;
+  }
   return state.kind === "running" && !state.self.online
     ? `The tailnet's control server doesn't respond to tailscaled. ${consequence}`
     : undefined;

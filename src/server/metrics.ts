@@ -122,13 +122,13 @@ export class Metrics {
     );
     gauge(
       "keystone_grant_hard",
-      "Entitlement of a grant in force, in base units (cores, bytes, counts).",
+      "Amount that a grant in force gives, by resource as in spec.hard, in base units: cores, bytes, counts.",
       [...grantLabels, "resource"],
       perGrant(({ status }, labels) => amounts(status.hard, labels)),
     );
     gauge(
       "keystone_grant_used",
-      "A grant's share of its grantee's usage, in base units.",
+      "Used part of a grant, in base units. Usage of several grants to one realm counts first for those that last longest.",
       [...grantLabels, "resource"],
       perGrant(({ status }, labels) => amounts(status.actualUsage, labels)),
     );
@@ -142,7 +142,11 @@ export class Metrics {
           view.quotas().flatMap(({ realm, statusHard, used }) => amounts(samples(statusHard, used), { realm }))
         ),
       );
-    quota("keystone_realm_granted", "Total entitlement of all grants to a realm, in base units.", (hard) => hard);
+    quota(
+      "keystone_realm_granted",
+      "Amount that all grants to a realm give together, as the quota enforces it, in base units.",
+      (hard) => hard,
+    );
     quota("keystone_realm_used", "Usage of a realm's guests, in base units.", (_, used) => used);
     quota(
       "keystone_realm_free",

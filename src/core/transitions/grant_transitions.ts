@@ -120,7 +120,12 @@ function phaseTransitions(subject: string, old: GrantStatus, status: GrantStatus
     return [{ level: "info", transition: "ended", reason, message: `${subject} has ended${because(ready)}` }];
   }
   if (ready.status === "True") {
-    return [{ level: "info", transition: "enforced", reason, message: `${subject} is enforced again${because(ready)}` }];
+    return [{
+      level: "info",
+      transition: "enforced",
+      reason,
+      message: `${subject} is enforced again${because(ready)}`,
+    }];
   }
   return [{
     level: isWaiting ? "info" : "warn",
@@ -156,7 +161,12 @@ function drainTransitions(subject: string, old: GrantStatus, status: GrantStatus
   if (before?.status !== "True") return [];
   if (reason === "Drained") return line("info", "drained", "is drained");
   if (!isOnNotice(before)) return line("info", "drained", "has nothing left to drain");
-  return line("info", "reopened", `is no longer on notice and ${endText(status)}`);
+  return [{
+    level: "info",
+    transition: "reopened",
+    reason,
+    message: `${subject} is no longer on notice and ${endText(status)}.`,
+  }];
 }
 
 const endText = ({ effectiveUntil }: GrantStatus): string =>

@@ -12,7 +12,14 @@ import {
 } from "./transition.ts";
 
 /** Reasons that concern the whole tailnet: its own line reports them once. */
-const ofTailnet = new Set(["ControlServerUnreachable", "NeedsLogin", "NoTailnet", "Starting", "Stopped", "TailscaledUnreachable"]);
+const ofTailnet = new Set([
+  "ControlServerUnreachable",
+  "NeedsLogin",
+  "NoTailnet",
+  "Starting",
+  "Stopped",
+  "TailscaledUnreachable",
+]);
 
 /** Words for conditions that have their own: when they become bad, and when they are good again. */
 const words: Readonly<Record<string, { bad: string; isBad: string; good: string; isGood: string }>> = {
@@ -94,5 +101,9 @@ function stateTransitions(subject: string, old: RealmStatus, status: RealmStatus
 function trustTransitions(subject: string, old: RealmStatus, { trustedNode }: RealmStatus): Transition[] {
   if (old.trustedNode === undefined || old.trustedNode === trustedNode) return [];
   const to = trustedNode === undefined ? "no node any more" : `node ${trustedNode}`;
-  return [{ level: "warn", transition: "trusted-node", message: `${subject} trusts ${to}; before ${old.trustedNode}.` }];
+  return [{
+    level: "warn",
+    transition: "trusted-node",
+    message: `${subject} trusts ${to}; before ${old.trustedNode}.`,
+  }];
 }
