@@ -2,12 +2,8 @@
 import type { Clock, Timer } from "../../lib/clock/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { isConnectionError } from "./api_cause.ts";
+import type { Log } from "./operator_log.ts";
 import { withRemedy } from "./remedy.ts";
-
-interface FailureLog {
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
-}
 
 /** Time in which failures of several watches count as one. */
 const gatherMs = 1000;
@@ -20,7 +16,7 @@ const mostKinds = 6;
 
 /** Gathers the failures of watches, and keeps back failures of connections. */
 export class FailureReports {
-  readonly #log: FailureLog;
+  readonly #log: Log;
   readonly #clock: Clock;
   readonly #isOut: () => boolean;
   /** Kinds that can't be watched, and whether that was reported. */
@@ -39,7 +35,7 @@ export class FailureReports {
    */
   constructor(
     { log, clock, signal, isOut = () => false }: {
-      log: FailureLog;
+      log: Log;
       clock: Clock;
       signal: AbortSignal;
       isOut?: () => boolean;

@@ -26,6 +26,7 @@ import type { Context } from "./context.ts";
 import { namesResolved } from "./demands.ts";
 import { executorOf } from "./kinds.ts";
 import { FailureReports } from "./failure_reports.ts";
+import type { Log } from "./operator_log.ts";
 import { outageSentence, reportOutages } from "./outages.ts";
 import { Pings } from "./pings.ts";
 import { PodWatches } from "./pod_watches.ts";
@@ -46,13 +47,6 @@ import { Unwritten } from "./unwritten.ts";
 import type { Watching } from "./watching.ts";
 import { Webhook, type WebhookOptions } from "./webhook_loop.ts";
 import { withinTime } from "./within_time.ts";
-
-/** Logs a constant message with `{placeholders}` and their values. */
-export interface Log {
-  debug?(message: string, properties?: Record<string, unknown>): void;
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
-}
 
 export interface OperatorOptions {
   rest: RestClient;

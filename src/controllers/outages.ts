@@ -8,7 +8,7 @@ import { spanText } from "../core/report/relative_time.ts";
 import type { ApiConnection, Outage, PastOutage } from "./api_connection.ts";
 import type { Context } from "./context.ts";
 import type { FailureReports } from "./failure_reports.ts";
-import type { Log } from "./operator.ts";
+import type { Log } from "./operator_log.ts";
 import { record } from "./record.ts";
 import { withinTime } from "./within_time.ts";
 

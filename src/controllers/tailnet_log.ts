@@ -2,7 +2,7 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import { spanText } from "../core/report/relative_time.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
-import type { Log } from "./operator.ts";
+import type { Log } from "./operator_log.ts";
 
 /** What a person can see of the state; other changes need no line. */
 const formOf = (state: TailnetState): string =>

@@ -4,7 +4,7 @@ import type { Transition } from "../core/transitions/transition.ts";
 import { grantTransitions } from "../core/transitions/grant_transitions.ts";
 import { realmTransitions } from "../core/transitions/realm_transitions.ts";
 import { superEntityTransitions } from "../core/transitions/superentity_transitions.ts";
-import type { Log } from "./operator.ts";
+import type { Log } from "./operator_log.ts";
 import type { Stores } from "./stores.ts";
 
 /**

@@ -37,12 +37,10 @@ export interface LocalApi extends PingApi, Disposable {
 const maxBytes = 32 * 2 ** 20;
 
 const timing = {
-  /** Timeout of a status request and of opening the bus. */
-  timeoutMs: 3000,
-  /**
-   * Silence that triggers a poll: the daemon sends every 2 s (`NotifyMask.EngineUpdates`), so two lines are missing.
-   */
-  silenceMs: 5000,
+  /** Timeout of a status request and of opening the bus. With the silence, a daemon that hangs is noticed within 5 s. */
+  timeoutMs: 2500,
+  /** Silence that triggers a poll: the daemon sends every 2 s (`NotifyMask.EngineUpdates`), so a line is late. */
+  silenceMs: 2500,
   /** Interval of routine polls, in case a line was lost. */
   consistencyMs: 60_000,
   /** Every nth routine poll queries a watched node's capabilities instead. */
