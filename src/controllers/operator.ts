@@ -79,7 +79,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   const { tailnet, log, listener, clock, signal, server } = options;
   signal.addEventListener("abort", () => listener?.stage({ is: "stopping" }), { once: true });
   const wait = (message: string) => {
-    log.warn(message);
+    log.warn("{problem}", { problem: message });
     listener?.stage({ is: "starting", message });
   };
   // First, because the front starts with the handover and reports from it what it is waiting for.
@@ -148,8 +148,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
         )),
   });
   const queues = createQueues(loops, clock);
-  const context = createContext(
-    { ...options, rest },
+  const context = createContext({ ...options, rest }, {
     queues,
     stores,
     cluster,
@@ -158,8 +157,8 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     storage,
     failures,
     connection,
-    observing.signal,
-  );
+    signal: observing.signal,
+  });
   connectLoops(context, (loop) => queues[loop]!);
   let isLeading = false;
   logTransitions(stores, { log, clock, isLeading: () => isLeading });
@@ -185,7 +184,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     },
   });
   if (options.webhook) {
-    const webhook = new Webhook(context, watching, options.webhook, log);
+    const webhook = new Webhook(context, watching, options.webhook, { log, failures });
     context.webhook = webhook;
     observers.push(webhook.run(observing.signal));
   }
@@ -256,17 +255,21 @@ function judgeStorage({ stores, signals, settings }: Context, log: Log, bytes: n
   signals.storage.emit();
 }
 
+interface OperatorParts {
+  queues: Queues;
+  stores: Stores;
+  cluster: ClusterWatch;
+  unreadable: UnreadableObjects;
+  lease: LeaseHolder;
+  storage: StorageWatch;
+  failures: FailureReports;
+  connection: ApiConnection;
+  signal: AbortSignal;
+}
+
 function createContext(
   options: OperatorOptions,
-  queues: Queues,
-  stores: Stores,
-  cluster: ClusterWatch,
-  unreadable: UnreadableObjects,
-  lease: LeaseHolder,
-  storage: StorageWatch,
-  failures: FailureReports,
-  connection: ApiConnection,
-  signal: AbortSignal,
+  { queues, stores, cluster, unreadable, lease, storage, failures, connection, signal }: OperatorParts,
 ): Context {
   const { tailnet, names, settings, serverTime, clock, log } = options;
   const rest = fenced(options.rest, lease);
