@@ -49,7 +49,12 @@ Deno.test("grants and the nodes' capacity", {
 
   await step(t, "1000 cpu on no nodes: Active, and kubectl, explain and doctor say that no node has any", async () => {
     await cluster.createRealm("bob-home");
-    await cluster.create({ name: "huge", to: "bob-home", hard: { "requests.cpu": "1000" }, termination: { noticeSeconds: 0 } });
+    await cluster.create({
+      name: "huge",
+      to: "bob-home",
+      hard: { "requests.cpu": "1000" },
+      termination: { noticeSeconds: 0 },
+    });
     await cluster.grantIn("Active", "huge");
     await says("huge", /^ExceedsCapacity: .*1k requests\.cpu \(no node has any\)/);
     const described = (await kubectl(["describe", "grant", "huge"])).replaceAll(/\s+/g, " ");
@@ -68,21 +73,26 @@ Deno.test("grants and the nodes' capacity", {
     const from = operator.writes().length;
     for (let heartbeat = 0; heartbeat < 5; heartbeat++) await beat("big");
     // A write that would follow a heartbeat comes before the answer to this one.
-    await cluster.create({ name: "small", to: "bob-home", hard: { "requests.cpu": "1", "requests.memory": "1Gi" } });
+    await cluster.createRealm("carol-home");
+    await cluster.create({ name: "small", to: "carol-home", hard: { "requests.cpu": "1", "requests.memory": "1Gi" } });
     await cluster.grantIn("Active", "small");
     const of = operator.writes().slice(from).map(({ path }) => path);
     assert.deepEqual(of.filter((path) => path.includes("/grants/huge")), []);
   });
 
-  await step(t, "more is promised together than there is: each of these grants says so; then there is enough again", async () => {
-    await says("small", /^Overpromised: All grants together promise more requests\.cpu than the nodes have/);
-    await cluster.grants.delete("huge");
-    await eventually("the grant is gone", async () => {
-      const { items } = await cluster.grants.list();
-      return items.every(({ metadata }) => metadata.name !== "huge") || "it is still there";
-    }, 60_000);
-    await says("small", /^Fits: /);
-  });
+  await step(
+    t,
+    "more is promised together than there is: each of these grants says so; then there is enough again",
+    async () => {
+      await says("small", /^Overpromised: All grants together promise more requests\.cpu than the nodes have/);
+      await cluster.grants.delete("huge");
+      await eventually("the grant is gone", async () => {
+        const { items } = await cluster.grants.list();
+        return items.every(({ metadata }) => metadata.name !== "huge") || "it is still there";
+      }, 60_000);
+      await says("small", /^Fits: /);
+    },
+  );
 
   await step(t, "a device and a storage class that the cluster doesn't have: named; then they exist", async () => {
     const key = "fast.storageclass.storage.k8s.io/requests.storage";

@@ -114,7 +114,8 @@ function phaseTransitions(subject: string, old: GrantStatus, status: GrantStatus
         }];
     }
   }
-  if (before?.status === ready.status && before.reason === reason) return [];
+  const isSame = before?.status === ready.status && before.reason === reason;
+  if (isSame || !conditionOf(status, "Ready")) return [];
   const isPending = status.phase === "Pending";
   if (reason === "Deleted") {
     return [{ level: "info", transition: "ended", reason, message: `${subject} has ended${because(ready)}` }];

@@ -198,3 +198,16 @@ Deno.test("grant transitions: any two statuses: a line if and only if the phase 
     { numRuns: 2000 },
   );
 });
+
+Deno.test("grant transitions: one condition of any status changes: a line if its status or reason differs", () => {
+  const changed = fc.constantFrom(...types).chain(anyCondition);
+  fc.assert(
+    fc.property(anyStatus, changed, (before, condition) => {
+      const after = withConditions(before, condition as Condition);
+      const old = before.conditions!.find(({ type }) => type === condition.type);
+      const differs = old?.status !== condition.status || old.reason !== condition.reason;
+      assert.equal(lines(before, after).length > 0, differs);
+    }),
+    { numRuns: 5000 },
+  );
+});
