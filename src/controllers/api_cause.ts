@@ -27,7 +27,7 @@ interface Known {
   cause: ApiCause;
 }
 
-/** Messages of both transports (hyper with rustls, and Node), most specific first. */
+/** Messages of both transports (Deno and Node), most specific first. */
 const connectionCauses: readonly Known[] = [
   {
     pattern: /connection refused|ECONNREFUSED/i,
@@ -62,7 +62,7 @@ const connectionCauses: readonly Known[] = [
     },
   },
   {
-    pattern: /NotValidForName|not valid for name|does not match certificate's|ERR_TLS_CERT_ALTNAME/,
+    pattern: /NotValidForName|not valid for name|does not match certificate's/,
     cause: {
       kind: "certificate",
       text: "its certificate doesn't name this host",

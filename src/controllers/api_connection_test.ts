@@ -157,7 +157,7 @@ Deno.test("API connection: 401 for everything: lost, because nothing can be done
 Deno.test("API connection: unhealthy, but requests work: nothing is lost", async () => {
   await using world = begun();
   const { clock, server, request, said } = world;
-  server.probe = answerOf(500, "[+]ping ok\n[-]poststarthook/odd failed: reason withheld");
+  server.probe = answerOf(500, "[+]ping ok\n[-]informer-sync failed: reason withheld");
   await request();
   await clock.advance(20_000);
   assert.deepEqual(said, []);
@@ -183,7 +183,7 @@ Deno.test("API connection: another cause that lasts is said once; one of a start
   server.probe = server.others = refused();
   void request();
   await clock.advance(5000);
-  server.probe = answerOf(500, "[-]poststarthook/rbac failed");
+  server.probe = answerOf(500, "[-]informer-sync failed");
   await clock.advance(5000);
   server.probe = refused();
   await clock.advance(5000);

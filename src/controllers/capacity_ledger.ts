@@ -27,7 +27,7 @@ export class CapacityLedger {
   readonly #cluster: ClusterSource;
   readonly #clock: Clock;
   readonly #promised = new Map<string, Quantity>();
-  readonly #overpromised = new Set<string>();
+  readonly #overbooked = new Set<string>();
   #there: ResourceList | undefined;
   #storageClasses: readonly string[] | undefined;
   #timer: Timer | undefined;
@@ -53,7 +53,7 @@ export class CapacityLedger {
   get room(): ClusterRoom | undefined {
     return this.#there && {
       there: this.#there,
-      overpromised: this.#overpromised,
+      overbooked: this.#overbooked,
       ...(this.#storageClasses ? { storageClasses: this.#storageClasses } : {}),
     };
   }
@@ -106,15 +106,15 @@ export class CapacityLedger {
     this.#compare(keys, others || keys.size > 0);
   }
 
-  /** @param always reports even if no key becomes overpromised or stops to be */
+  /** @param always reports even if no key becomes overbooked or stops to be */
   #compare(keys: ReadonlySet<string>, always = false): void {
     const changed = new Set(always ? keys : []);
     for (const key of keys) {
       const isOver = this.#there !== undefined &&
         (this.#promised.get(key) ?? zero).compare(this.#there.get(key) ?? zero) > 0;
-      if (isOver === this.#overpromised.has(key)) continue;
-      if (isOver) this.#overpromised.add(key);
-      else this.#overpromised.delete(key);
+      if (isOver === this.#overbooked.has(key)) continue;
+      if (isOver) this.#overbooked.add(key);
+      else this.#overbooked.delete(key);
       changed.add(key);
     }
     if (changed.size > 0 || always) this.changes.emit(changed);

@@ -36,7 +36,7 @@ function begun() {
   const ledger = new CapacityLedger({ grants: grants as never, cluster, clock, signal: stop.signal });
   const told: string[][] = [];
   ledger.changes.subscribe((keys) => told.push([...keys]));
-  const over = () => [...ledger.room?.overpromised ?? []];
+  const over = () => [...ledger.room?.overbooked ?? []];
   return { clock, stop, nodes, put, grants, ledger, told, over };
 }
 
@@ -47,7 +47,7 @@ Deno.test("capacity: nodes are not known yet: nothing is judged", () => {
   assert.deepEqual(told, []);
 });
 
-Deno.test("capacity: grants come and go: reports only when a key becomes overpromised or stops to be", () => {
+Deno.test("capacity: grants come and go: reports only when a key becomes overbooked or stops to be", () => {
   const { nodes, put, told, over } = begun();
   nodes({ "requests.cpu": "4" });
   told.splice(0);

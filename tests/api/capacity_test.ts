@@ -84,7 +84,7 @@ Deno.test("grants and the nodes' capacity", {
     t,
     "more is promised together than there is: each of these grants says so; then there is enough again",
     async () => {
-      await says("small", /^Overpromised: All grants together promise more requests\.cpu than the nodes have/);
+      await says("small", /^Overbooked: All grants together promise more requests\.cpu than the nodes have/);
       await cluster.grants.delete("huge");
       await eventually("the grant is gone", async () => {
         const { items } = await cluster.grants.list();

@@ -92,7 +92,10 @@ function quotaWarnings({ hard }: GrantSpec): string[] {
 }
 
 /** Warns about amounts that the nodes don't have, whatever else they run. */
-function fitWarnings({ hard }: GrantSpec, { schedulable, storageClasses, provisioningClasses }: ClusterFacts): string[] {
+function fitWarnings(
+  { hard }: GrantSpec,
+  { schedulable, storageClasses, provisioningClasses }: ClusterFacts,
+): string[] {
   const short = schedulable ? shortageTexts(shortagesOf(promisedBy(hard), schedulable)) : [];
   return [
     ...short.map((text) => `spec.hard has ${text}: pods beyond that stay Pending.`),

@@ -11,7 +11,7 @@ export interface ClusterRoom {
   /** Names of the storage classes; undefined while they can't be read. */
   storageClasses?: readonly string[];
   /** Keys of which all grants together promise more than there is. */
-  overpromised: ReadonlySet<string>;
+  overbooked: ReadonlySet<string>;
 }
 
 const zero = parseQuantity("0");
@@ -71,7 +71,7 @@ export const shortageTexts = (shortages: readonly Shortage[]): string[] =>
  */
 export function fitCondition(
   hard: Readonly<Record<string, string | number>>,
-  { there, storageClasses, overpromised }: ClusterRoom,
+  { there, storageClasses, overbooked }: ClusterRoom,
 ): DesiredCondition {
   const promised = promisedBy(hard);
   const short = shortagesOf(promised, there);
@@ -96,11 +96,11 @@ export function fitCondition(
     );
   }
   if (missing) return condition("False", "NoStorageClass", `${missing} Create it, or remove the key from spec.hard.`);
-  const shared = [...promised.keys()].filter((key) => overpromised.has(key)).sort();
+  const shared = [...promised.keys()].filter((key) => overbooked.has(key)).sort();
   if (shared.length > 0) {
     return condition(
       "False",
-      "Overpromised",
+      "Overbooked",
       `All grants together promise more ${few(shared)} than the nodes have. If they are used at the same time, pods ` +
         "stay Pending: keystone doctor has the totals.",
     );

@@ -5,7 +5,7 @@ import { type ClusterRoom, fitCondition } from "./cluster_fit.ts";
 const room = (there: Record<string, string>, others: Partial<ClusterRoom> = {}): ClusterRoom => ({
   there: new Map(Object.entries(there).map(([key, amount]) => [key, parseQuantity(amount)])),
   storageClasses: ["fast"],
-  overpromised: new Set(),
+  overbooked: new Set(),
   ...others,
 });
 const nodes = { "requests.cpu": "8", "requests.memory": "16Gi", pods: "110" };
@@ -65,15 +65,15 @@ const cases: [string, Record<string, string>, ClusterRoom, string, RegExp][] = [
   [
     "storage classes can't be read: not judged",
     { "slow.storageclass.storage.k8s.io/requests.storage": "1Gi" },
-    { there: room(nodes).there, overpromised: new Set() },
+    { there: room(nodes).there, overbooked: new Set() },
     "True Fits",
     /./,
   ],
   [
     "promised more than once: names the keys, no totals",
     { cpu: "4", memory: "1Gi" },
-    room(nodes, { overpromised: new Set(["requests.cpu", "pods"]) }),
-    "False Overpromised",
+    room(nodes, { overbooked: new Set(["requests.cpu", "pods"]) }),
+    "False Overbooked",
     /^All grants together promise more requests\.cpu than the nodes have/,
   ],
 ];

@@ -70,7 +70,7 @@ const isOnNotice = (draining: Condition | undefined): boolean =>
   draining?.status === "True" && draining.reason !== "Evicting" && draining.reason !== "Reduced" &&
   !held.has(draining.reason);
 
-/** Reports whether a changed condition needs a line of its own. */
+/** Reports whether a changed condition needs a separate line. */
 function isOwnLine(
   change: ConditionChange,
   samePhase: boolean,
