@@ -1,5 +1,6 @@
 /** The API server stopped, hung or refusing: the operator says so once, and truly, and catches up by itself. */
 import assert from "node:assert/strict";
+import { load } from "js-yaml";
 import { eventually, prepared, step } from "../fixtures/test_operator.ts";
 import { type OperatorProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { startLab } from "../lab/lab.ts";
@@ -135,6 +136,51 @@ Deno.test("an outage of the API server", {
       assert.equal(limited.log.slice(from).filter((text) => /can't lead/.test(text)).length, 1, since(limited, from));
     },
   );
+
+  await step(t, "its account is deleted: 401 is the cause; with a new token in the same file it goes on", async () => {
+    const account = ["outage", "--namespace=default"];
+    const tokenFile = `${lab.dir}/outage-token`;
+    const issue = async () => {
+      await kubectl(["create", "serviceaccount", ...account]);
+      await Deno.writeTextFile(tokenFile, (await kubectl(["create", "token", ...account, "--duration=1h"])).trim());
+    };
+    await issue();
+    await kubectl([
+      "create",
+      "clusterrolebinding",
+      "outage",
+      "--clusterrole=cluster-admin",
+      "--serviceaccount=default:outage",
+    ]);
+    const whole = load(await Deno.readTextFile(lab.kubeconfig)) as { clusters: { name: string }[] };
+    const KUBECONFIG = `${lab.dir}/outage.kubeconfig`;
+    await Deno.writeTextFile(
+      KUBECONFIG,
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: whole.clusters,
+        users: [{ name: "outage", user: { tokenFile } }],
+        contexts: [{ name: "outage", context: { cluster: whole.clusters[0]!.name, user: "outage" } }],
+        "current-context": "outage",
+      }),
+    );
+    await using operator = await startOperatorProcess({ KUBECONFIG, KEYSTONE_REALM, KEYSTONE_LISTEN });
+    await url(operator);
+    await operator.says(/Enforcing grants/);
+    await kubectl(["delete", "serviceaccount", ...account]);
+    // The API server remembers for a few seconds that the token was valid.
+    const line = await operator.says(/The API server .* can't be used/, 30_000);
+    assert.match(line, /: it doesn't accept this operator's credentials \(401 Unauthorized\)\./);
+    assert.match(line, /Renew the token or the client certificate/);
+    assert.equal((await page(operator, "/readyz")).status, 503);
+    await issue();
+    await operator.says(/The API server responds again after/, 90_000);
+    await isReadyAgain(operator);
+    // Nothing that is logged has the token.
+    const token = (await Deno.readTextFile(tokenFile)).trim();
+    assert.ok(operator.log.every((text) => !text.includes(token.slice(-40))));
+  });
 });
 
 const root = new URL("../..", import.meta.url).pathname;
