@@ -1,7 +1,7 @@
 /** The only reader of environment variables and flags. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { load } from "js-yaml";
+import { load, YAMLException } from "js-yaml";
 import { defaultSettings, maxNameLength, parseSettings, type Settings } from "./api/mod.ts";
 
 const address = z.string().transform((text, context): Config["listen"] => {
@@ -40,10 +40,12 @@ const settings = z.object({
 /** Port of the webhook in a pod; its Service forwards to it. */
 const servicePort = 9443;
 
-/** Default address of health and metrics: this machine only. Nothing is served if the port is taken. */
-const defaultListen = "127.0.0.1:8080";
+/** Address of ports without an address, outside a pod. */
+const thisMachine = "127.0.0.1";
+/** Default address of health and metrics. Nothing is served if the port is taken. */
+const defaultListen = `${thisMachine}:8080`;
 /** Default address of the front's health and metrics. */
-const defaultFrontListen = "127.0.0.1:8081";
+const defaultFrontListen = `${thisMachine}:8081`;
 
 /** Configuration of this process, from flags and environment variables. */
 export interface Config {
@@ -105,7 +107,8 @@ export const operatorUsage = `The Keystone operator: enforces Grants in this clu
   --handover PATH     folder through which the operator hands token and certificate to the webhook's process if that
                       runs in another container (KEYSTONE_HANDOVER; default: both are started with a new folder)
 
-In a pod, a port without an address is opened on the pod's own address only (POD_IP).
+A port without an address is opened on this machine only (127.0.0.1), in a pod on the pod's own address (POD_IP). All
+addresses: 0.0.0.0:PORT or [::]:PORT.
 `;
 
 /** An invalid setting. The message has its name, its value and the remedy. */
@@ -123,8 +126,21 @@ export async function readSettings({ config }: Config): Promise<Settings> {
   try {
     return parseSettings(load(await Deno.readTextFile(config)));
   } catch (error) {
-    throw new SettingsError(`The configuration file ${config} can't be used: ${(error as Error).message}.`);
+    throw new SettingsError(unusable(config, error));
   }
+}
+
+function unusable(config: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) {
+    return `There is no configuration file ${config}. Create it, or correct --config or KEYSTONE_CONFIG.`;
+  }
+  const [said] = (error as Error).message.split("\n");
+  const what = error instanceof Deno.errors.PermissionDenied
+    ? "this user may not read it"
+    : error instanceof YAMLException
+    ? `it isn't YAML: ${said}`
+    : said;
+  return `The configuration file ${config} can't be used: ${what!.replace(/\.$/, "")}. See docs/configuration.md.`;
 }
 
 /** Reads the configuration. A flag takes precedence over its variable; an empty variable counts as absent. */
@@ -187,26 +203,28 @@ export function readConfig(
     );
   }
   return {
-    ...onPod(parsed.data as Omit<Config, "help" | "listenGiven">, env("POD_IP") || undefined),
+    ...onOwnAddress(parsed.data as Omit<Config, "help" | "listenGiven">, env("POD_IP") || undefined),
     listenGiven: (flags.listen ?? env("KEYSTONE_LISTEN") ?? "") !== "",
     help: flags.help ?? false,
   };
 }
 
 /**
- * Restricts ports without an address to the pod's own address. A port that is open on all addresses is also open on
- * loopback, where a tailscaled in userspace mode delivers connections from any node of the tailnet.
+ * Restricts ports without an address to the pod's own address, or outside a pod to this machine. A port that is open on
+ * all addresses is also open on loopback, where a tailscaled in userspace mode delivers connections from any node of
+ * the tailnet, and on the LAN.
  */
-function onPod<T extends Pick<Config, "listen" | "frontListen" | "webhook">>(
+function onOwnAddress<T extends Pick<Config, "listen" | "frontListen" | "webhook">>(
   config: T,
-  address: string | undefined,
+  pod: string | undefined,
 ): T {
-  if (address === undefined) return config;
   const { listen, frontListen, webhook } = config;
+  const hostname = pod ?? thisMachine;
   return {
     ...config,
-    ...(listen ? { listen: { hostname: address, ...listen } } : {}),
-    ...(frontListen ? { frontListen: { hostname: address, ...frontListen } } : {}),
-    ...(webhook ? { webhook: { hostname: address, ...webhook } } : {}),
+    ...(listen ? { listen: { hostname, ...listen } } : {}),
+    ...(frontListen ? { frontListen: { hostname, ...frontListen } } : {}),
+    // Outside a pod its address is always given.
+    ...(webhook && pod !== undefined ? { webhook: { hostname: pod, ...webhook } } : {}),
   };
 }

@@ -12,9 +12,9 @@ Deno.test("KEYSTONE_LISTEN not set: health and metrics on this machine only, and
 
 for (
   const [text, listen] of [
-    ["8080", { port: 8080 }],
-    [":8080", { port: 8080 }],
-    ["0", { port: 0 }],
+    ["8080", { hostname: "127.0.0.1", port: 8080 }],
+    [":8080", { hostname: "127.0.0.1", port: 8080 }],
+    ["0", { hostname: "127.0.0.1", port: 0 }],
     ["0.0.0.0:9000", { hostname: "0.0.0.0", port: 9000 }],
     ["[::1]:8080", { hostname: "::1", port: 8080 }],
     ["localhost:1", { hostname: "localhost", port: 1 }],
@@ -39,7 +39,7 @@ for (const text of ["on", "::1:8080", "65536", "a b:1", "1.2.3.4:", "http://x:1"
 }
 
 Deno.test("flag and variable: the flag takes precedence", () => {
-  assert.deepEqual(read({ KEYSTONE_LISTEN: "1" }, ["--listen", "2"]).listen, { port: 2 });
+  assert.deepEqual(read({ KEYSTONE_LISTEN: "1" }, ["--listen", "2"]).listen, { hostname: "127.0.0.1", port: 2 });
 });
 
 Deno.test("port without an address in a pod: opened on the pod's own address, IPv4 or IPv6", () => {

@@ -52,6 +52,7 @@ async function main(): Promise<number> {
   });
   await runOperator({
     rest,
+    server,
     serverTime,
     names: createNames({ servers: await readServers() }),
     settings,

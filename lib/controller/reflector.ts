@@ -1,4 +1,4 @@
-import { type Clock, sleep } from "../clock/mod.ts";
+import { type Clock, sleep, type Timer } from "../clock/mod.ts";
 import { AnswerTooLarge, type ApiError, isApiError } from "../kubernetes/mod.ts";
 import type { KubernetesObject, ListOptions, ObjectList, WatchEvent } from "../kubernetes/mod.ts";
 import { exponentialBackoff, type RandomSource } from "./backoff.ts";
@@ -101,6 +101,8 @@ export class Reflector<T extends KubernetesObject, P> {
   /** Consecutive failed lists or watches. */
   #attempts = 0;
   #failure: Failure | undefined;
+  /** Ends the present delay. */
+  #retry = () => {};
 
   /** Creates a reflector; it sends no request before {@linkcode Reflector.run}. */
   constructor(options: ReflectorOptions<T, P>) {
@@ -135,7 +137,29 @@ export class Reflector<T extends KubernetesObject, P> {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const delay = await this.#listAndWatch(signal);
-      if (delay > 0) await sleep(this.#options.clock, delay, signal);
+      if (delay > 0) await this.#pause(delay, signal);
+    }
+  }
+
+  /**
+   * Ends the delay after a failure within a second, because something shows that the API server responds again. Further
+   * delays are short again.
+   */
+  retry(): void {
+    this.#attempts = 0;
+    this.#retry();
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const early = new AbortController();
+    let timer: Timer | undefined;
+    this.#retry = () => timer ??= clock.setTimer(this.#random() * RETRY_MS, () => early.abort());
+    try {
+      await sleep(clock, ms, AbortSignal.any([signal, early.signal]));
+    } finally {
+      timer?.cancel();
+      this.#retry = () => {};
     }
   }
 
@@ -248,6 +272,8 @@ export class Reflector<T extends KubernetesObject, P> {
 
 /** Minimum duration of a watch that counts as working. */
 const HEALTHY_MS = 1000;
+/** Longest remaining delay after {@linkcode Reflector.retry}: reflectors don't list all at once. */
+const RETRY_MS = 1000;
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 30_000;
 

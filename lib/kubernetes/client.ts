@@ -476,7 +476,7 @@ const UNKNOWN_AUTHORITY = /UnknownIssuer|BadSignature|self-signed certificate|un
 
 function hint(message: string): string {
   if (UNKNOWN_AUTHORITY.test(message)) return ". Is certificate-authority the CA of this server?";
-  if (/NotValidForName|does not match certificate's/.test(message)) {
+  if (/NotValidForName|not valid for name|does not match certificate's/.test(message)) {
     return ". The server's certificate doesn't name this host: use a host name or address that it names, or set " +
       "tls-server-name to such a name.";
   }

@@ -184,7 +184,8 @@ export class Kubeconfig {
       throw new ConfigError(
         paths.length === 0
           ? "There is no kubeconfig: neither KUBECONFIG nor HOME is set. Set KUBECONFIG to the path of one."
-          : `There is no kubeconfig at ${paths.join(" or ")}. Set KUBECONFIG to the path of one.`,
+          : `There is no kubeconfig at ${paths.join(" or ")}. Set KUBECONFIG to the path of one (k3s: ` +
+            "/etc/rancher/k3s/k3s.yaml).",
       );
     }
     return new Kubeconfig(files, environment);
@@ -426,6 +427,13 @@ async function readFile(path: string, environment: Required<ConfigEnvironment>) 
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     if (error instanceof KubernetesYamlError) throw unreadable(`it isn't YAML at ${error.message}`);
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new ConfigError(
+        `The kubeconfig ${path} can't be read by this user. Copy it to ~/.kube/config and make the copy yours (k3s' ` +
+          "/etc/rancher/k3s/k3s.yaml belongs to root), or set KUBECONFIG to another.",
+        { cause: error },
+      );
+    }
     throw unreadable((error as Error).message, error);
   }
   return checked(fileSchema, content ?? {}, path, "");

@@ -282,8 +282,8 @@ export const grantStatus = z.object({
       "NetworkApplied: the NetworkPolicies are in force. NetworkNarrowed: a destination opens less than it names " +
       "(absent otherwise). WritesClosed: guests can read and delete but not write (absent otherwise). AccessApplied: the " +
       "realm's subjects have access to the guest namespace. Draining: the grant or a part of it is on notice, or its pods " +
-      "are being evicted. Overcommitted: usage exceeds the granted amounts. Ready: the grant is in force and fully " +
-      "enforced.",
+      "are being evicted. Overcommitted: usage exceeds the granted amounts. FitsCluster: the nodes have what this grant and " +
+      "all others promise. Ready: the grant is in force and fully enforced.",
   ),
 }).describe("Observed state. Written by the operator only.");
 

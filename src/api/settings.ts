@@ -207,7 +207,13 @@ export const defaultSettings: Settings = settingsSchema.parse({});
 export function parseSettings(content: unknown): Settings {
   const parsed = settingsSchema.safeParse(content ?? {});
   if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0]!;
+  const issue = parsed.error.issues[0]!;
+  const { path, message } = issue;
+  if (issue.code === "unrecognized_keys") {
+    const unknown = [...path, issue.keys[0]!].join(".");
+    const shape = path.length === 0 ? `; the keys are ${Object.keys(settingsSchema.shape).join(", ")}` : "";
+    throw new Error(`there is no setting ${unknown}${shape}`);
+  }
   const field = path.join(".") || "the file";
   const value = path.reduce((at: unknown, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], content);
   throw new Error(`${field} is ${JSON.stringify(value)}: ${message}`);

@@ -2,10 +2,11 @@ import type { Command } from "commander";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { createRestClient, isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { realmLabel } from "../core/names.ts";
 import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
+import { capacityFindings } from "./doctor/capacity_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
 import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/doctor_finding.ts";
 import { grantFindings, namespaceFindings } from "./doctor/grant_findings.ts";
@@ -54,7 +55,10 @@ export const doctorCommand = (run: CommandAction): Command =>
         () => operatorFindings(rest, session.io.now()),
         () => attackFindings(rest, config),
         () => workloadFindings(rest),
-        () => new Observed(rest).cluster(settings).then((facts) => [rangeFinding(facts)]),
+        async () => {
+          const facts = await new Observed(rest).cluster(settings);
+          return [rangeFinding(facts), ...capacityFindings(facts, await grantsIn(rest))];
+        },
         () => storageFinding(rest, settings).then((finding) => [finding]),
         () => Promise.resolve([enforcementFinding()]),
         () => termFindings(rest, socket as string | undefined),
@@ -70,6 +74,13 @@ export const doctorCommand = (run: CommandAction): Command =>
       }
       if (checks.some(({ status }) => status === "fail")) throw no();
     }));
+
+/** Returns the grants as far as the user may read them; another check says so if not. */
+const grantsIn = (rest: RestClient): Promise<Grant[]> =>
+  new KeystoneV1alpha1Api(rest).grants.all().catch((error) => {
+    if (!isForbidden(error) && !isApiError(error, 404)) throw error;
+    return [];
+  });
 
 /** Returns the finding of a check that the user has no right to make. */
 function unjudged(error: unknown): DoctorFinding[] {

@@ -168,6 +168,7 @@ export function nodeSource({ metadata, spec, status }: Node): NodeSource {
     // Of any type: a host name can be an address too, and plugins have their own types.
     addresses: (status?.addresses ?? []).flatMap(({ address }) => parseAddress(address) ? [address] : []),
     resources: Object.keys(status?.capacity ?? {}).sort(),
+    ...(isClosed(spec, status) ? { closed: true } : {}),
     allocatable: new Map(
       Object.entries(status?.allocatable ?? {}).flatMap(([name, amount]): [string, Quantity][] =>
         // Unreadable amounts are ignored, like those that a node doesn't report.
@@ -176,6 +177,21 @@ export function nodeSource({ metadata, spec, status }: Node): NodeSource {
     ),
   };
 }
+
+/** Taints of nodes for the control plane, which guests' pods may not tolerate (deploy/guards/pod_guards.ts). */
+const controlPlane = new Set([
+  "node-role.kubernetes.io/control-plane",
+  "node-role.kubernetes.io/controlplane",
+  "node-role.kubernetes.io/etcd",
+  "node-role.kubernetes.io/master",
+  "CriticalAddonsOnly",
+]);
+
+/** Reports whether a node takes no pods of guests. Only changes of state count: heartbeats change none of it. */
+const isClosed = (spec: Node["spec"], status: Node["status"]): boolean =>
+  spec?.unschedulable === true ||
+  (spec?.taints ?? []).some(({ key, effect }) => controlPlane.has(key) && effect !== "PreferNoSchedule") ||
+  (status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status !== "True");
 
 /** Returns the ranges of pods that network plugins write as annotations of nodes: kube-router and OVN-Kubernetes. */
 function annotatedRanges(annotations: Readonly<Record<string, string>>): string[] {

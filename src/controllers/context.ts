@@ -6,6 +6,7 @@ import type { LocalRealm } from "../core/facts.ts";
 import type { NameResolver } from "../dns/create_names.ts";
 import type { Executor } from "../engine/execute.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
+import type { CapacityLedger } from "./capacity_ledger.ts";
 import type { ClusterWatch } from "./cluster_watch.ts";
 import type { PodWatches } from "./pod_watches.ts";
 import type { Pings } from "./pings.ts";
@@ -26,6 +27,8 @@ export interface Context {
   events: EventRecorder;
   stores: Stores;
   cluster: ClusterWatch;
+  /** Amounts that the nodes have and that grants promise. */
+  capacity: Pick<CapacityLedger, "room" | "changes">;
   pods: PodWatches;
   /** Objects that exist but can't be read. */
   unreadable: UnreadableObjects;

@@ -3,6 +3,7 @@ import type { GrantStatus } from "../api/mod.ts";
 import { type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan_grant.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
 import { guestNamespace } from "../core/names.ts";
+import { listFrom } from "../core/resources/quota_lists.ts";
 import { type ApplyOutcome, defineLoop } from "../engine/loop.ts";
 import { concernsParties, concernsPolicies, entitiesWith } from "./concerns.ts";
 import type { Context } from "./context.ts";
@@ -43,6 +44,13 @@ export const grantLoop = defineLoop({
         context.knowsFlows && (old?.guestWrites ?? "Open") !== (now?.guestWrites ?? "Open") ? allGrants(context) : [],
     ),
     onStore("flowsKnown", (_, context) => guestWritesIn(context.stores) === "Open" ? [] : allGrants(context)),
+    onStore(
+      "capacity",
+      (keys, { stores }) =>
+        stores.grants.list().filter(({ spec, status }) =>
+          status.phase !== "Expired" && status.phase !== "Revoked" && concernsCapacity(spec.hard, keys)
+        ).map(({ name }) => name),
+    ),
     onStore("local", everyGrant),
     onStore("writable", everyGrant),
   ],
@@ -52,6 +60,10 @@ export const grantLoop = defineLoop({
   confirm: confirmGrant,
   waitsForClock: true,
 });
+
+/** Reports whether terms name one of the keys. Without keys, storage classes have changed. */
+const concernsCapacity = (hard: Readonly<Record<string, string | number>>, keys: ReadonlySet<string>): boolean =>
+  keys.size === 0 || [...listFrom(hard).keys()].some((key) => keys.has(key));
 
 const grantsTo = ({ stores }: Context, grantee: string): string[] =>
   stores.grants.index("grantee", grantee).map(({ name }) => name);
@@ -85,6 +97,7 @@ function observeGrant(context: Context, name: string): GrantWorld | undefined {
     settings,
     skewMs: context.skewMs(),
     enforcement: enforcements.get(granteeRealm, name),
+    room: context.capacity.room,
     // Until it is known, the reported value stays.
     ...(context.knowsFlows ? { guestWrites: guestWritesIn(stores) } : {}),
     now: clock.now(),

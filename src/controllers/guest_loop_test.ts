@@ -37,6 +37,7 @@ function begun() {
     enforcements: new EnforcementCache(),
     pods: { want: () => {}, get: () => undefined, errorOf: () => undefined },
     cluster: { facts: { ranges: [], extendedKeys: [], storageClasses: [] } },
+    capacity: {},
     names: { get: () => undefined },
     events: { event: () => {} },
     settings: defaultSettings,

@@ -4,6 +4,7 @@ import type { Unreadable } from "../../lib/controller/mod.ts";
 import {
   EventRecorder,
   fenced,
+  type Lease,
   LeaseHolder,
   NotLeader,
   type RestClient,
@@ -18,10 +19,15 @@ import { isLeaving } from "../engine/gone.ts";
 import { createQueues, type Queues, runLoops } from "../engine/run_loops.ts";
 import type { Snapshot, StatusListener } from "../server/snapshot.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
+import { ApiConnection } from "./api_connection.ts";
+import { CapacityLedger } from "./capacity_ledger.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import type { Context } from "./context.ts";
 import { namesResolved } from "./demands.ts";
 import { executorOf } from "./kinds.ts";
+import { FailureReports } from "./failure_reports.ts";
+import type { Log } from "./operator_log.ts";
+import { outageSentence, reportOutages } from "./outages.ts";
 import { Pings } from "./pings.ts";
 import { PodWatches } from "./pod_watches.ts";
 import { Pools } from "./pools.ts";
@@ -34,20 +40,18 @@ import { PodRangeWatch } from "./pod_range_watch.ts";
 import { StorageWatch } from "./storage_watch.ts";
 import { createFlowReflectors, createReflectors, createStores, guestWritesIn, type Stores } from "./stores.ts";
 import { createSignals } from "./signals.ts";
+import { logTailnet, tailnetRemark } from "./tailnet_log.ts";
+import { logTransitions } from "./transition_log.ts";
 import { UnreadableObjects } from "./unreadable.ts";
 import { Unwritten } from "./unwritten.ts";
 import type { Watching } from "./watching.ts";
 import { Webhook, type WebhookOptions } from "./webhook_loop.ts";
 import { withinTime } from "./within_time.ts";
 
-/** Logs a constant message with `{placeholders}` and their values. */
-export interface Log {
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
-}
-
 export interface OperatorOptions {
   rest: RestClient;
+  /** URL of the API server, for messages. */
+  server?: string;
   /** The API server's clock, as its responses show it. */
   serverTime: ServerTime;
   tailnet: Tailnet;
@@ -72,20 +76,30 @@ const nameWaitMs = 5000;
 
 /** Runs until the signal aborts. Reports anything missing in the cluster and waits for it. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
-  const { rest, tailnet, log, listener, clock, signal } = options;
+  const { tailnet, log, listener, clock, signal, server } = options;
   signal.addEventListener("abort", () => listener?.stage({ is: "stopping" }), { once: true });
   const wait = (message: string) => {
-    log.warn(message);
+    log.warn("{problem}", { problem: message });
     listener?.stage({ is: "starting", message });
   };
   // First, because the front starts with the handover and reports from it what it is waiting for.
   await options.webhook?.handover.put({}).catch((error) =>
     log.warn("Can't hand data over to the admission webhook: {error}", { error: String(error) })
   );
-  await preflight({ rest, clock, onWait: wait, signal });
+  await preflight({ rest: options.rest, clock, onWait: wait, signal });
   if (signal.aborted) return;
   listener?.stage({ is: "syncing" });
 
+  // Observing ends after the controllers, so that their last observation is current.
+  const observing = new AbortController();
+  const connection = new ApiConnection({ rest: options.rest, clock });
+  const { rest } = connection;
+  const failures = new FailureReports({
+    log,
+    clock,
+    signal: observing.signal,
+    isOut: () => connection.outage !== undefined,
+  });
   const stores = createStores();
   const unreadable = new UnreadableObjects(clock, (object) => {
     const { kind, key, why } = object;
@@ -96,15 +110,14 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     rest,
     clock,
     unreadable,
-    onError: (kind: string, error: unknown) =>
-      log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
-    onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
+    onError: failures.watchFailed,
+    onRecover: failures.watchRecovered,
+    back: connection.back,
   };
   const reflectors = createReflectors(watching, stores);
   const cluster = new ClusterWatch(watching, options.settings, { podRanges: new PodRangeWatch(watching) });
-  // Observing ends after the controllers, so that their last observation is current.
-  const observing = new AbortController();
   const flows = createFlowReflectors(watching, stores);
+  let held: Lease | undefined;
   const lease = new LeaseHolder({
     rest,
     namespace: systemNamespace,
@@ -112,7 +125,12 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     identity: options.identity,
     clock,
     onDeletesOnly: (deletesOnly) => tellDeletesOnly(context, log, deletesOnly),
-    onRenewed: ({ metadata }) => storage.written(metadata?.resourceVersion),
+    onError: (error) => connection.leaseFailed(error),
+    onRenewed: (renewed) => {
+      held = renewed;
+      connection.leaseWorks();
+      storage.written(renewed.metadata?.resourceVersion);
+    },
   });
   const storage = new StorageWatch({
     rest,
@@ -123,15 +141,30 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     guestWrites: () => guestWritesIn(stores),
     onRead: (bytes) => judgeStorage(context, log, bytes),
     onUnreadable: (error) =>
-      log.warn(
-        "Can't read the size of the API server's database: {error} Guests' write access stays unchanged.",
-        { error: withRemedy(error) },
-      ),
+      failures.report(error, () =>
+        log.warn(
+          "Can't read the size of the API server's database: {error} Guests' write access stays unchanged.",
+          { error: withRemedy(error) },
+        )),
   });
   const queues = createQueues(loops, clock);
-  const context = createContext(options, queues, stores, cluster, unreadable, lease, storage, observing.signal);
+  const context = createContext({ ...options, rest }, {
+    queues,
+    stores,
+    cluster,
+    unreadable,
+    lease,
+    storage,
+    failures,
+    connection,
+    signal: observing.signal,
+  });
   connectLoops(context, (loop) => queues[loop]!);
-  const observers = [...reflectors, ...flows, cluster, tailnet, options.names].map((each) =>
+  let isLeading = false;
+  logTransitions(stores, { log, clock, isLeading: () => isLeading });
+  logTailnet(tailnet, { log, clock });
+  reportOutages({ connection, failures, context, server, lease: () => held, log, clock, signal: observing.signal });
+  const observers = [...reflectors, ...flows, cluster, tailnet, options.names, connection].map((each) =>
     each.run(observing.signal)
   );
   void Promise.all(flows.map((reflector) => reflector.synced(observing.signal))).then(
@@ -139,9 +172,19 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     // Never synced: without permission to read FlowSchemas the operator doesn't write any either.
     () => {},
   );
-  listener?.snapshot(snapshotOf(context, queues));
+  listener?.snapshot({
+    ...snapshotOf(context, queues),
+    circumstances: () => {
+      const { outage } = connection;
+      const remark = tailnetRemark(tailnet);
+      return {
+        ...(outage ? { obstacle: outageSentence(outage, server, clock.now()) } : {}),
+        ...(remark === undefined ? {} : { remarks: [remark] }),
+      };
+    },
+  });
   if (options.webhook) {
-    const webhook = new Webhook(context, watching, options.webhook, log);
+    const webhook = new Webhook(context, watching, options.webhook, { log, failures });
     context.webhook = webhook;
     observers.push(webhook.run(observing.signal));
   }
@@ -156,6 +199,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     while (!signal.aborted) {
       listener?.stage({ is: "standby" });
       await lease.acquire(signal, (holder) => {
+        connection.leaseWorks();
         listener?.stage({ is: "standby", holder });
         log.info("Waiting: {holder} holds the Lease {lease}.", {
           holder,
@@ -165,9 +209,17 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       listener?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
-      await lead(context, queues, options, leading);
+      isLeading = true;
+      await lead(context, queues, options, failures, leading);
+      isLeading = false;
       storage.forget();
-      if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until this operator holds it again.");
+      // An outage has been reported.
+      if (signal.aborted || connection.outage) continue;
+      const { reason } = lease.lost;
+      log.warn(
+        "This operator no longer leads: {error} What it has enforced stays in force; it waits until it may lead again.",
+        { error: reason instanceof Error ? reason.message : String(reason) },
+      );
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -203,15 +255,21 @@ function judgeStorage({ stores, signals, settings }: Context, log: Log, bytes: n
   signals.storage.emit();
 }
 
+interface OperatorParts {
+  queues: Queues;
+  stores: Stores;
+  cluster: ClusterWatch;
+  unreadable: UnreadableObjects;
+  lease: LeaseHolder;
+  storage: StorageWatch;
+  failures: FailureReports;
+  connection: ApiConnection;
+  signal: AbortSignal;
+}
+
 function createContext(
   options: OperatorOptions,
-  queues: Queues,
-  stores: Stores,
-  cluster: ClusterWatch,
-  unreadable: UnreadableObjects,
-  lease: LeaseHolder,
-  storage: StorageWatch,
-  signal: AbortSignal,
+  { queues, stores, cluster, unreadable, lease, storage, failures, connection, signal }: OperatorParts,
 ): Context {
   const { tailnet, names, settings, serverTime, clock, log } = options;
   const rest = fenced(options.rest, lease);
@@ -225,7 +283,7 @@ function createContext(
     isBusy: () => !signal.aborted && Object.values(queues).some(({ isIdle }) => !isIdle),
     onError: (error) => {
       if (!isLeaving(error) && !(error instanceof NotLeader)) {
-        log.warn("Can't write an event: {error}", { error: withRemedy(error) });
+        failures.report(error, () => log.warn("Can't write an event: {error}", { error: withRemedy(error) }));
       }
     },
   });
@@ -234,7 +292,12 @@ function createContext(
     clock,
     unreadable,
     signal,
-    onError: (error) => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
+    back: connection.back,
+    onError: (error) =>
+      failures.report(
+        error,
+        () => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
+      ),
     onChange: (namespace) => signals.pods.emit(namespace),
   });
   const pings = new Pings({
@@ -249,6 +312,7 @@ function createContext(
     events,
     stores,
     cluster,
+    capacity: new CapacityLedger({ grants: stores.grants, cluster, clock, signal }),
     unreadable,
     pods,
     names,
@@ -335,6 +399,7 @@ async function lead(
   context: Context,
   queues: Queues,
   { log, listener, clock }: OperatorOptions,
+  failures: FailureReports,
   signal: AbortSignal,
 ): Promise<void> {
   // Reporting must not prevent enforcement.
@@ -350,13 +415,14 @@ async function lead(
   context.unreadable.tellAll();
   await runLoops(loops, context, queues, {
     onError: ({ name, key, keyName, error, errorKind }) =>
-      log.warn("{controller} {key}: {error}", {
-        controller: name,
-        key,
-        [keyName]: key,
-        error: withRemedy(error),
-        verdict: errorKind.kind,
-      }),
+      failures.report(error, () =>
+        log.warn("{controller} {key}: {error}", {
+          controller: name,
+          key,
+          [keyName]: key,
+          error: withRemedy(error),
+          verdict: errorKind.kind,
+        })),
     onReconcile: (record) => telling("metrics", () => listener?.reconciled(record)),
     clock,
     signal,

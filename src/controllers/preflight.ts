@@ -16,12 +16,19 @@ export interface PreflightOptions {
 }
 
 const retryMs = 1000;
+/** Timeout of a check: an API server that hangs is reported, too. */
+const timeoutMs = 4000;
 
 /**
  * Waits until the API server responds, has the custom resources (at least in this operator's revision), and the namespace
  * exists.
  */
-export async function preflight({ rest, clock, onWait, signal }: PreflightOptions): Promise<void> {
+export async function preflight({ rest: whole, clock, onWait, signal }: PreflightOptions): Promise<void> {
+  const rest: RestClient = {
+    ...whole,
+    performRequest: (options) => whole.performRequest({ timeoutMs, ...options }),
+    performStream: (options) => whole.performStream(options),
+  };
   let said: string | undefined;
   while (!signal.aborted) {
     const problem = await problemWith(rest, signal);

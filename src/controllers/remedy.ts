@@ -10,6 +10,9 @@ export function withRemedy(error: unknown): string {
 }
 
 function remedyOf(error: unknown): string | undefined {
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return "Check the API server's load and the network; trying again.";
+  }
   if (error instanceof ConnectionError) {
     return "Start the API server, or choose another with --context or KUBECONFIG; trying again.";
   }

@@ -8,6 +8,8 @@ import type { Stores } from "./stores.ts";
 /** Sources other than the caches in `Stores`. */
 const others = {
   cluster: ({ cluster }: Context): ChangeSource<void> => ({ subscribe: (listener) => cluster.onChange(listener) }),
+  /** Keys whose amounts compare otherwise. */
+  capacity: ({ capacity }: Context) => capacity.changes,
   names: ({ names }: Context): ChangeSource<string> => ({ subscribe: (listener) => names.onChange(listener) }),
   tailnet: ({ tailnet }: Context): ChangeSource<TailnetChange> => ({
     subscribe: (listener) => tailnet.onChange(listener),

@@ -11,6 +11,8 @@ export interface Watching {
   /** Called with the kind's plural when a collection can't be read at the moment. */
   onError: (kind: string, error: unknown) => void;
   onRecover: (kind: string) => void;
+  /** Reports that the API server responds again after an outage. */
+  back?: { subscribe(listener: () => void): (() => void) | void };
   /** Counts single objects that can't be read. */
   unreadable: UnreadableObjects;
 }
@@ -27,7 +29,7 @@ export type StoreReflector = Pick<Reflector<KubernetesObject, unknown>, "run" | 
 
 /** Makes a reflector of a collection into a store; the store's unreadable objects are counted while it runs. */
 export function reflect<T extends KubernetesObject, P, I extends string>(
-  { rest, clock, onError, onRecover, unreadable }: Watching,
+  { rest, clock, onError, onRecover, back, unreadable }: Watching,
   resource: Resource<T>,
   store: Store<P, I, T>,
   { namespace, selector, page }: Reflecting = {},
@@ -45,7 +47,9 @@ export function reflect<T extends KubernetesObject, P, I extends string>(
     synced: (signal) => reflector.synced(signal),
     async run(signal) {
       const forget = unreadable.follow(resource.kind, store);
+      const leave = back?.subscribe(() => reflector.retry());
       await reflector.run(signal);
+      leave?.();
       forget();
     },
   };

@@ -11,6 +11,8 @@ import { frontName, systemNamespace } from "../core/names.ts";
 import { authoritiesIn } from "../server/admission/serving_certificates.ts";
 import type { HandoverSink } from "../front/handover.ts";
 import type { Context } from "./context.ts";
+import type { FailureReports } from "./failure_reports.ts";
+import type { Log } from "./operator_log.ts";
 import { withRemedy } from "./remedy.ts";
 import { keyIn } from "./stores.ts";
 import { reflect, type Watching } from "./watching.ts";
@@ -21,11 +23,6 @@ export interface WebhookOptions {
   place: WebhookPlace;
   /** Passes token and certificate to the front beside this operator. */
   handover: HandoverSink;
-}
-
-interface WebhookLog {
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
 }
 
 /** The shortest lifetime that the API server issues. */
@@ -41,7 +38,8 @@ export class Webhook implements WebhookMemory {
   readonly #options: WebhookOptions;
   readonly #context: Context;
   readonly #watching: Watching;
-  readonly #log: WebhookLog;
+  readonly #log: Log;
+  readonly #failures: Pick<FailureReports, "report">;
   /** Authorities that the Secret has had: a front whose operator is down may still serve their certificates. */
   readonly seen = new Set<string>();
   /** New certificates that wait until all API servers trust their authority. */
@@ -51,11 +49,17 @@ export class Webhook implements WebhookMemory {
   /**
    * @param watching its client isn't fenced: it only watches and requests the front's token, which changes no object
    */
-  constructor(context: Context, watching: Watching, options: WebhookOptions, log: WebhookLog) {
+  constructor(
+    context: Context,
+    watching: Watching,
+    options: WebhookOptions,
+    { log, failures }: { log: Log; failures: Pick<FailureReports, "report"> },
+  ) {
     this.#context = context;
     this.#watching = watching;
     this.#options = options;
     this.#log = log;
+    this.#failures = failures;
     context.stores.certificates.subscribe(() => this.#handOver());
   }
 
@@ -63,8 +67,8 @@ export class Webhook implements WebhookMemory {
   async run(signal: AbortSignal): Promise<void> {
     const watching = (kind: string): Watching => ({
       ...this.#watching,
-      onError: (_, error) => this.#log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
-      onRecover: () => this.#log.info("Watching {kind} again.", { kind }),
+      onError: (_, error) => this.#watching.onError(kind, error),
+      onRecover: () => this.#watching.onRecover(kind),
     });
     const { certificates, webhooks } = this.#context.stores;
     const named = (name: string) => ({ selector: { fieldSelector: `metadata.name=${name}` } });
@@ -131,7 +135,11 @@ export class Webhook implements WebhookMemory {
             `kubectl apply -k deploy/kustomize/webhook; trying again.`
           : withRemedy(error);
         if (!signal.aborted && sentence !== said) {
-          this.#log.warn("Can't get a token for the admission webhook: {error}", { error: said = sentence });
+          said = sentence;
+          this.#failures.report(
+            error,
+            () => this.#log.warn("Can't get a token for the admission webhook: {error}", { error: sentence }),
+          );
         }
       }
       await sleep(clock, waitMs, signal);

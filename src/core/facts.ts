@@ -225,6 +225,8 @@ export interface ClusterFacts {
   provisioningClasses?: readonly string[];
   /** Total capacity of its nodes, by quota key; undefined while there are none or they can't be read. */
   capacity?: ReadonlyMap<string, Quantity>;
+  /** The same of the nodes that take guests' pods; empty if there are none, undefined while they can't be read. */
+  schedulable?: ReadonlyMap<string, Quantity>;
 }
 
 export interface PolicyFacts {

@@ -8,10 +8,12 @@ export interface ChangeSource<T> {
 
 /** A source for changes outside the caches. Listeners are called synchronously, in the order of subscription. */
 export class Feed<T> implements ChangeSource<T> {
-  readonly #listeners: ((change: T) => void)[] = [];
+  readonly #listeners = new Set<(change: T) => void>();
 
-  subscribe(listener: (change: T) => void): void {
-    this.#listeners.push(listener);
+  /** Returns a function that ends the subscription. */
+  subscribe(listener: (change: T) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   emit(change: T): void {

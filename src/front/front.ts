@@ -3,7 +3,7 @@ import type { Clock } from "../../lib/clock/mod.ts";
 import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { ClusterWatch } from "../controllers/cluster_watch.ts";
-import { withRemedy } from "../controllers/remedy.ts";
+import { FailureReports } from "../controllers/failure_reports.ts";
 import { createAdmissionReflectors, createStores } from "../controllers/stores.ts";
 import { UnreadableObjects } from "../controllers/unreadable.ts";
 import { respondTo } from "../core/admission/response.ts";
@@ -103,6 +103,7 @@ export class Front {
   async #observe(rest: ClosableRestClient, signal: AbortSignal): Promise<void> {
     const { handover, settings, realm, log, clock } = this.#options;
     const stores = createStores();
+    const failures = new FailureReports({ log, clock, signal });
     const watching = {
       rest,
       clock,
@@ -112,9 +113,8 @@ export class Front {
         ({ kind, key, why }) =>
           log.warn("{kind} {object} can't be read and is ignored: {error}", { kind, object: key, error: why }),
       ),
-      onError: (kind: string, error: unknown) =>
-        log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
-      onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
+      onError: failures.watchFailed,
+      onRecover: failures.watchRecovered,
     };
     const reflectors = createAdmissionReflectors(watching, stores);
     const cluster = new ClusterWatch(watching, settings, { nodeStates: true });

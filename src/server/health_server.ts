@@ -11,7 +11,12 @@ export class HealthServer implements StatusListener {
   #view: Snapshot | undefined;
 
   constructor({ version }: { version: string }) {
-    this.metrics = new Metrics({ version, stage: () => this.#stage, snapshot: () => this.#view });
+    this.metrics = new Metrics({
+      version,
+      stage: () => this.#stage,
+      ready: () => isReady(this.#stage, this.#view?.circumstances?.()),
+      snapshot: () => this.#view,
+    });
   }
 
   stage(stage: OperatorStage): void {
@@ -34,7 +39,10 @@ export class HealthServer implements StatusListener {
 
   /** Answers one request; never throws. */
   readonly answer = createPages({
-    ready: () => ({ ready: isReady(this.#stage), sentence: sentenceOf(this.#stage) }),
+    ready: () => {
+      const circumstances = this.#view?.circumstances?.();
+      return { ready: isReady(this.#stage, circumstances), sentence: sentenceOf(this.#stage, circumstances) };
+    },
     metrics: () => this.metrics.text(),
   });
 }

@@ -54,6 +54,32 @@ const stages: [OperatorStage, number, RegExp][] = [
   [{ is: "stopping" }, 503, /^Not ready: stopping/],
 ];
 
+Deno.test("health: the API server is gone: /readyz 503 with the reason, whatever the stage; /healthz 200", async () => {
+  const { server, snapshot, series } = world();
+  let obstacle: string | undefined = "the API server can't be used for 12 s: connection refused.";
+  server.snapshot({ ...snapshot, circumstances: () => ({ obstacle }) });
+  for (const stage of [{ is: "leading" }, { is: "standby", holder: "other" }] as const) {
+    server.stage(stage);
+    obstacle = "the API server can't be used for 12 s: connection refused.";
+    const ready = await ask(server, "/readyz");
+    assert.equal(ready.status, 503);
+    assert.equal(await ready.text(), "Not ready: the API server can't be used for 12 s: connection refused.\n");
+    assert.equal((await ask(server, "/healthz")).status, 200);
+    assert.deepEqual(await series("keystone_ready"), ["keystone_ready 0"]);
+    obstacle = undefined;
+    assert.equal((await ask(server, "/readyz")).status, 200);
+  }
+});
+
+Deno.test("health: the tailnet is gone: ready, and the text says so", async () => {
+  const { server, snapshot } = world();
+  server.snapshot({ ...snapshot, circumstances: () => ({ remarks: ["The tailnet is unavailable: it is stopped."] }) });
+  server.stage({ is: "leading" });
+  const ready = await ask(server, "/readyz");
+  assert.equal(ready.status, 200);
+  assert.match(await ready.text(), /^Ready: .*\. The tailnet is unavailable: it is stopped\.\n$/);
+});
+
 for (const [stage, status, says] of stages) {
   Deno.test(`health: operator is ${stage.is}: /readyz responds ${status}, /healthz 200`, async () => {
     const { server } = world();

@@ -32,9 +32,10 @@ export class Metrics {
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
 
-  constructor({ version, stage, snapshot }: {
+  constructor({ version, stage, ready, snapshot }: {
     version: string;
     stage: () => OperatorStage;
+    ready: () => boolean;
     /** Undefined until the operator has started to watch. */
     snapshot: () => Snapshot | undefined;
   }) {
@@ -66,9 +67,9 @@ export class Metrics {
     );
     gauge(
       "keystone_ready",
-      "1 while this operator is ready: it has read everything, and leads or is in standby.",
+      "1 while this operator is ready: it has read everything, leads or is in standby, and the API server responds to it.",
       [],
-      () => [[{}, Number(stage().is === "leading" || stage().is === "standby")]],
+      () => [[{}, Number(ready())]],
     );
 
     gauge(
@@ -121,13 +122,13 @@ export class Metrics {
     );
     gauge(
       "keystone_grant_hard",
-      "Entitlement of a grant in force, in base units (cores, bytes, counts).",
+      "Amount that a grant in force gives, by resource as in spec.hard, in base units: cores, bytes, counts.",
       [...grantLabels, "resource"],
       perGrant(({ status }, labels) => amounts(status.hard, labels)),
     );
     gauge(
       "keystone_grant_used",
-      "A grant's share of its grantee's usage, in base units.",
+      "Used part of a grant, in base units. Usage of several grants to one realm counts first for those that last longest.",
       [...grantLabels, "resource"],
       perGrant(({ status }, labels) => amounts(status.actualUsage, labels)),
     );
@@ -141,7 +142,11 @@ export class Metrics {
           view.quotas().flatMap(({ realm, statusHard, used }) => amounts(samples(statusHard, used), { realm }))
         ),
       );
-    quota("keystone_realm_granted", "Total entitlement of all grants to a realm, in base units.", (hard) => hard);
+    quota(
+      "keystone_realm_granted",
+      "Amount that all grants to a realm give together, as the quota enforces it, in base units.",
+      (hard) => hard,
+    );
     quota("keystone_realm_used", "Usage of a realm's guests, in base units.", (_, used) => used);
     quota(
       "keystone_realm_free",

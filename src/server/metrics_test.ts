@@ -8,7 +8,8 @@ import { Metrics } from "./metrics.ts";
 const docs = new URL("../../docs/monitoring.md", import.meta.url);
 
 const registries = () => [
-  new Metrics({ version: "0", stage: () => ({ is: "syncing" }), snapshot: () => undefined }).registry,
+  new Metrics({ version: "0", stage: () => ({ is: "syncing" }), ready: () => false, snapshot: () => undefined })
+    .registry,
   new FrontMetrics({ ready: () => true, connections: () => 0 }).registry,
 ];
 

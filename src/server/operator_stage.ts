@@ -13,11 +13,28 @@ export type OperatorStage =
   /** The operator is shutting down. */
   | { is: "stopping" };
 
-/** True once the operator has read everything, whether it leads or is in standby. */
-export const isReady = ({ is }: OperatorStage): boolean => is === "standby" || is === "leading";
+/** Circumstances of the present moment, beside the stage. Each is a sentence. */
+export interface Circumstances {
+  /** Reason that the operator can't work now, whatever its stage. */
+  obstacle?: string | undefined;
+  /** Limitations that don't count against its readiness. */
+  remarks?: readonly string[];
+}
 
-/** Returns the stage as a sentence. */
-export function sentenceOf(stage: OperatorStage): string {
+/** True once the operator has read everything, whether it leads or is in standby. */
+const hasSynced = ({ is }: OperatorStage): boolean => is === "standby" || is === "leading";
+
+/** True while the operator could do all its work, whether it leads or is in standby. */
+export const isReady = (stage: OperatorStage, { obstacle }: Circumstances = {}): boolean =>
+  hasSynced(stage) && obstacle === undefined;
+
+/** Returns stage and circumstances as sentences. */
+export function sentenceOf(stage: OperatorStage, { obstacle, remarks = [] }: Circumstances = {}): string {
+  if (obstacle !== undefined && stage.is !== "starting" && stage.is !== "stopping") return `Not ready: ${obstacle}`;
+  return [stageText(stage), ...(hasSynced(stage) ? remarks : [])].join(" ");
+}
+
+function stageText(stage: OperatorStage): string {
   switch (stage.is) {
     case "starting":
       return `Not ready: ${stage.message}`;

@@ -2,7 +2,7 @@
 import type { EntityPhase } from "../api/mod.ts";
 import type { GrantFacts, GuestWrites, QuotaFacts, RealmFacts } from "../core/facts.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
-import type { OperatorStage } from "./operator_stage.ts";
+import type { Circumstances, OperatorStage } from "./operator_stage.ts";
 
 export interface Snapshot {
   grants(): readonly GrantFacts[];
@@ -20,6 +20,8 @@ export interface Snapshot {
   queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number; readonly failing: number }>>;
   /** Milliseconds by which the API server's clock is ahead. */
   skewMs(): number;
+  /** Obstacles and limitations at this moment; absent: none. */
+  circumstances?(): Circumstances;
 }
 
 export interface StorageSnapshot {

@@ -37,12 +37,10 @@ export interface LocalApi extends PingApi, Disposable {
 const maxBytes = 32 * 2 ** 20;
 
 const timing = {
-  /** Timeout of a status request and of opening the bus. */
-  timeoutMs: 3000,
-  /**
-   * Silence that triggers a poll: the daemon sends every 2 s (`NotifyMask.EngineUpdates`), so two lines are missing.
-   */
-  silenceMs: 5000,
+  /** Timeout of a status request and of opening the bus. With the silence, a daemon that hangs is noticed within 5 s. */
+  timeoutMs: 2500,
+  /** Silence that triggers a poll: the daemon sends every 2 s (`NotifyMask.EngineUpdates`), so a line is late. */
+  silenceMs: 2500,
   /** Interval of routine polls, in case a line was lost. */
   consistencyMs: 60_000,
   /** Every nth routine poll queries a watched node's capabilities instead. */
@@ -245,11 +243,9 @@ export class LocalTailnet implements Tailnet {
 
   #show(state: TailnetState): void {
     this.#capabilities.observe(state);
-    const before = this.#state;
-    const change = tailnetChange(before, state);
+    const change = tailnetChange(this.#state, state);
     if (change.all || change.names.size > 0) {
       this.#state = state;
-      if (before.kind !== state.kind) log(state);
       for (const listener of this.#listeners) {
         try {
           listener(change);
@@ -266,17 +262,6 @@ const defaultControlURL = "https://controlplane.tailscale.com";
 
 /** Returns the control server's URL; a daemon without one uses Tailscale's. */
 const controlURLOf = ({ ControlURL }: Prefs): string => ControlURL || defaultControlURL;
-
-function log(state: TailnetState): void {
-  if (state.kind === "running") {
-    logger.info("connected to the tailnet as {name}; {peers} names known", {
-      name: state.self.dnsName,
-      peers: state.peers.size,
-    });
-  } else if (state.kind === "unavailable") {
-    logger.warn("the tailnet is unavailable: {message}", { message: state.message });
-  }
-}
 
 /**
  * Makes the tailnet of the tailscaled behind `socket` (a path, TS_SOCKET). It sends no request before `run`.

@@ -305,14 +305,26 @@ Deno.test("tailnet: daemon hangs and continues: unavailable within 10 s, then kn
     await world.beat(4 * second);
     world.daemon.statusMs = 3 * second;
     world.daemon.failing = "Timeout";
-    // The last line was 2 s ago: 5 s of silence, and 3 s for one poll.
+    // The last line was 2 s ago: 2.5 s of silence, and 3 s for one poll.
     await world.clock.advance(6 * second);
     assert.equal(reason(world), "TailscaledUnreachable");
 
     world.daemon.statusMs = 0;
     world.daemon.failing = undefined;
-    await world.clock.advance(second);
+    // A poll that began before fails first.
+    await world.clock.advance(4 * second);
     assert.equal(reason(world), "running");
+  });
+});
+
+Deno.test("tailnet: daemon hangs just after a line: unavailable within 5 s", async () => {
+  await running(async (world) => {
+    await world.beat(4 * second);
+    world.daemon.say(heartbeat);
+    world.daemon.statusMs = 2.5 * second;
+    world.daemon.failing = "Timeout";
+    await world.clock.advance(5 * second);
+    assert.equal(reason(world), "TailscaledUnreachable");
   });
 });
 

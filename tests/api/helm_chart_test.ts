@@ -245,6 +245,45 @@ Deno.test("the Helm chart", async (t) => {
     assert.equal(code, 0, said);
   });
 
+  await step(
+    t,
+    "the notes after an installation: name the kind of tailnet, and their manifests are accepted",
+    async () => {
+      const crds = await kubectl(["apply", "-f", `${root}crds/`]);
+      assert.equal(crds.code, 0, crds.said);
+      await kubectl(["wait", "--for=condition=Established", "-f", `${root}crds/`, "--timeout=30s"]);
+      for (
+        const [values, says] of [
+          [["--set=realm=dora-home"], /connectionType: tailscale\n[^]*grantorRealm: dora-home\n/],
+          [
+            ["--set=realm=dora-home", "--set=tailscale.loginServer=https://headscale.example.com"],
+            /preauthkeys create --user 1 [^]*connectionType: headscale\n/,
+          ],
+          [
+            ["--set=replicas=1", "--set=tailscale.enabled=false"],
+            /There is no tailnet[^]*\(alice-home is your cluster\)/,
+          ],
+        ] as const
+      ) {
+        const { code, stdout, stderr } = await runCommand(helm!, [
+          "install",
+          "keystone",
+          `${root}deploy/chart`,
+          "--namespace=keystone-system",
+          "--dry-run=client",
+          `--kubeconfig=${lab.kubeconfig}`,
+          ...values,
+        ]);
+        assert.equal(code, 0, stderr);
+        const notes = stdout.slice(stdout.indexOf("NOTES:"));
+        assert.match(notes, says);
+        const manifests = /<<EOF\n([^]*?)\n +EOF/.exec(notes)![1]!.replaceAll(/^ {2}/gm, "");
+        const applied = await kubectl(["apply", "--dry-run=server", "--validate=strict", "-f", "-"], manifests);
+        assert.equal(applied.code, 0, `${applied.said}\n${manifests}`);
+      }
+    },
+  );
+
   await step(t, "kubeconform finds no errors with the schemas of that API server", async () => {
     const schemas = await schemasOf(lab);
     try {

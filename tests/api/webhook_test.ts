@@ -363,7 +363,20 @@ Deno.test("the admission webhook", {
       assert.equal(code, 0, said);
       return said;
     };
-    assert.doesNotMatch(await warned("plain", {}), /Warning/);
+    // Without nodes every grant is more than they have.
+    await cluster.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "roomy" } });
+    const allocatable = { cpu: "8", memory: "16Gi", pods: "110" };
+    const status = { capacity: allocatable, allocatable, conditions: [{ type: "Ready", status: "True" }] };
+    const patch = ["--subresource=status", "--type=merge", "-p", JSON.stringify({ status })];
+    assert.equal((await cluster.cluster.kubectl(["patch", "node", "roomy", ...patch])).code, 0);
+    await eventually("the front knows the node", async () => {
+      const said = await warned("plain", {});
+      return !/Warning/.test(said) || said;
+    });
+    assert.match(
+      await warned("huge", { hard: { cpu: "1000", memory: "1Gi" } }),
+      /Warning: spec\.hard has 1k requests\.cpu \(the nodes have 8\): pods beyond that stay Pending/,
+    );
     assert.match(await warned("nobody", { granteeRealm: "carol-home" }), /Warning: .*carol-home.*no such Realm/);
     assert.match(await warned("other", { grantorRealm: "dora-home" }), /Warning: .*the grant is not enforced here/);
     assert.match(

@@ -14,10 +14,11 @@ const file = new URL("catalogue.json", import.meta.url);
 
 /**
  * Requests that depend on time, not on events: renewals of the Lease and the reads of the database's size that come
- * with them, polls of the pods' addresses, counts of repeated events, and reads of earlier plans' namespaces until they are gone.
+ * with them, probes of the API server, polls of the pods' addresses, counts of repeated events, and reads of earlier plans' namespaces until they are gone.
  */
 const isTimed = (name: string): boolean =>
-  /^(update\.leases|patch\.events|get\.metrics|get\.apis)\b|^list\.pods$/.test(name) || name.includes(markPrefix);
+  /^(update\.leases|patch\.events|get\.metrics|get\.apis|get\.livez)\b|^list\.pods$/.test(name) ||
+  name.includes(markPrefix);
 
 /**
  * Requests to tailscaled, and its messages, occur in varying numbers. For a scenario on a tailnet the catalogue has

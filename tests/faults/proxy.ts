@@ -123,7 +123,7 @@ export class Proxy implements AsyncDisposable {
     if (isWatch && wrong === undefined) return await this.#watch(request, response, url);
     const counts = isWrite(name) && !isLease(name);
     // Namespaces of earlier plans are read until they are gone, and the database's size is read periodically.
-    if (!isWatch && !name.includes(markPrefix) && name !== "get.metrics") this.requests++;
+    if (!isWatch && !name.includes(markPrefix) && !["get.metrics", "get.livez"].includes(name)) this.requests++;
     this.#underWay++;
     if (counts) this.lastWrite = performance.now();
     const pass = (userAgent?: string) => this.#pass(request, url, body, userAgent);

@@ -44,17 +44,19 @@ export async function makeAuthority(): Promise<Authority> {
   return { certificate: certificate.toString("pem"), key: await privateKeyPem(keys.privateKey) };
 }
 
-/** Makes a serving certificate for these DNS names and IP addresses. */
+/** Makes a serving certificate for these DNS names and IP addresses, by default valid now. */
 export function makeServerCertificate(
   authority: Authority,
   names: { dns: string[]; ip: string[] },
+  when: "now" | "past" | "future" = "now",
 ): Promise<CertificateAndKey> {
-  return issue(authority, "kube-apiserver", [], ExtendedKeyUsage.serverAuth, [
+  const extensions = [
     new SubjectAlternativeNameExtension([
       ...names.dns.map((value) => ({ type: "dns" as const, value })),
       ...names.ip.map((value) => ({ type: "ip" as const, value })),
     ]),
-  ]);
+  ];
+  return issue(authority, "kube-apiserver", [], ExtendedKeyUsage.serverAuth, extensions, validity(when));
 }
 
 /** Makes a client certificate: Kubernetes reads the user from the CN and a group from each O. */
@@ -95,6 +97,7 @@ async function issue(
   groups: string[],
   usage: ExtendedKeyUsage,
   extensions: SubjectAlternativeNameExtension[],
+  valid = validity(),
 ): Promise<CertificateAndKey> {
   const issuer = new X509Certificate(authority.certificate);
   const keys = await makeKeys();
@@ -102,7 +105,7 @@ async function issue(
     serialNumber: serialNumber(),
     subject: subject(user, groups),
     issuer: issuer.subject,
-    ...validity(),
+    ...valid,
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
     signingKey: await crypto.subtle.importKey("pkcs8", PemConverter.decodeFirst(authority.key), ALGORITHM, false, [
@@ -137,7 +140,11 @@ function serialNumber(): string {
   return bytes.toHex();
 }
 
-/** Returns a validity that began an hour ago, to tolerate clocks that are slightly off. */
-function validity(): { notBefore: Date; notAfter: Date } {
-  return { notBefore: new Date(Date.now() - 3600 * 1000), notAfter: new Date(Date.now() + 365 * DAYS) };
+/** Returns a validity that began an hour ago, to tolerate clocks that are slightly off, or one beside the present. */
+function validity(when: "now" | "past" | "future" = "now"): { notBefore: Date; notAfter: Date } {
+  const shiftMs = { now: 0, past: -400 * DAYS, future: 2 * DAYS }[when];
+  return {
+    notBefore: new Date(Date.now() - 3600 * 1000 + shiftMs),
+    notAfter: new Date(Date.now() + 365 * DAYS + shiftMs),
+  };
 }

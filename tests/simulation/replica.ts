@@ -14,6 +14,7 @@ import { beginToLead, connectLoops, knowFlows, loops } from "../../src/controlle
 import { Pings } from "../../src/controllers/pings.ts";
 import { createPodStore } from "../../src/controllers/pod_watches.ts";
 import { Pools } from "../../src/controllers/pools.ts";
+import { CapacityLedger } from "../../src/controllers/capacity_ledger.ts";
 import { EnforcementCache } from "../../src/controllers/enforcement_cache.ts";
 import { createSignals } from "../../src/controllers/signals.ts";
 import { createStores } from "../../src/controllers/stores.ts";
@@ -192,6 +193,7 @@ export class Replica {
       });
     };
     const around = this.#around;
+    const cluster = { facts: around.cluster, onChange() {} };
     const context = {
       rest: {
         performRequest: (request: RequestOptions) => this.#park(request),
@@ -200,7 +202,13 @@ export class Replica {
       executor: undefined as unknown,
       events: { event: ({ reason }: { reason: string }) => this.#observer.coverage.count(`event ${reason}`) },
       stores,
-      cluster: { facts: around.cluster, onChange() {} },
+      cluster,
+      capacity: new CapacityLedger({
+        grants: stores.grants,
+        cluster,
+        clock,
+        signal: new AbortController().signal,
+      }),
       pods: {
         get: (namespace: string) => this.#podsOf(namespace),
         errorOf: () => undefined,

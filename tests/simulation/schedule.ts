@@ -1,4 +1,5 @@
 /** One schedule: a world, an operator and all other actors, in an order determined by a seed. */
+import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../src/api/mod.ts";
 import {
   freezeAnnotation,
@@ -85,7 +86,13 @@ class Schedule {
     world.create("priorityLevels", { metadata: { name: guestFlowName } });
     const around: SimulatedSurroundings = {
       settings: defaultSettings,
-      cluster: { ranges: [], extendedKeys: ["requests.nvidia.com/gpu"], storageClasses: [] },
+      cluster: {
+        ranges: [],
+        extendedKeys: ["requests.nvidia.com/gpu"],
+        storageClasses: [],
+        // Enough for some of the grants.
+        schedulable: new Map([["requests.cpu", parseQuantity("3")], ["requests.memory", parseQuantity("8Gi")]]),
+      },
       ...(random.percent(50) ? { configured: "alice" } : {}),
       tailnet: { kind: "running", self: "alice.tailnet.ts.net", nodes: everybody() },
       aheadMs: 0,

@@ -22,7 +22,7 @@ export async function sampleOf(pid: number, url: string): Promise<Sample> {
     heap: sumOf(metrics, "process_heap_bytes"),
     handles: [...Deno.readDirSync(`/proc/${pid}/fd`)].length,
     queued: sumOf(metrics, "keystone_workqueue_depth") + sumOf(metrics, "keystone_workqueue_waiting"),
-    requests: sumOf(metrics, "keystone_api_requests_total", /verb="watch"|resource="leases"/i),
+    requests: sumOf(metrics, "keystone_api_requests_total", /verb="watch"|resource="(leases|other)"/i),
   };
 }
 

@@ -49,9 +49,9 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
     await operator.says(/Enforcing grants/, 40_000);
     await isClosed();
     const closed = [
-      new RegExp(`Health and metrics at "127.0.0.1:${metrics}" are closed: "tailscaled at .* userspace`),
-      new RegExp(`Health and metrics at "\\*:${frontMetrics}" are closed: "tailscaled at .* userspace`),
-      /The admission webhook is closed: "tailscaled at .* userspace mode/,
+      new RegExp(`Health and metrics at 127.0.0.1:${metrics} are closed: tailscaled at .* userspace`),
+      new RegExp(`Health and metrics at 127.0.0.1:${frontMetrics} are closed: tailscaled at .* userspace`),
+      /The admission webhook is closed: tailscaled at .* userspace mode/,
     ];
     // Two processes write these lines, in any order.
     for (const line of closed) {

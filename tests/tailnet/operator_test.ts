@@ -16,7 +16,7 @@ Deno.test("a realm on the tailnet", {
   const alice = lab.realms["alice-home"]!;
   const bob = lab.realms["bob-home"]!;
   using cluster = await prepared(lab);
-  await using _operator = await startOperator(lab, { tailnet: createTailnet({ socket: alice.socket }) });
+  await using operator = await startOperator(lab, { tailnet: createTailnet({ socket: alice.socket }) });
   const apply = async (text: string) => {
     const { code, stderr } = await lab.kubectl(["apply", "-f", "-"], { stdin: text });
     assert.equal(code, 0, stderr);
@@ -104,8 +104,34 @@ Deno.test("a realm on the tailnet", {
       await bob.tailscaled.start();
       await follow("Connected", true);
       assert.deepEqual(await enforcement(), before);
+      const news = operator.transitions.filter((line) => /Realm bob-home is/.test(line)).slice(-2);
+      assert.match(news[0]!, /^Realm bob-home is Disconnected \(Offline\): /);
+      assert.match(news[1]!, /^Realm bob-home is Connected /);
     });
   }
+
+  await step(t, "tailscaled hangs and goes on: one line within 5 s, and one when it is back", async () => {
+    const [lines, transitions] = [operator.log.length, operator.transitions.length];
+    await alice.tailscaled.pause();
+    try {
+      await eventually("the log says so", () => {
+        const [line] = operator.log.slice(lines);
+        return Promise.resolve(
+          /^The tailnet is unavailable: .*Realms are Unknown.*stays open/.test(line ?? "") || `${line}`,
+        );
+      }, 5500);
+      await realmIs("Unknown", 2000);
+    } finally {
+      alice.tailscaled.resume();
+    }
+    await realmIs("Connected", 10_000);
+    const [, back, ...more] = operator.log.slice(lines);
+    assert.match(
+      back ?? "",
+      /^Connected to the tailnet again after \d+ s as alice-home\..*1 of 1 other nodes is online/,
+    );
+    assert.deepEqual([more, operator.transitions.slice(transitions)], [[], []]);
+  });
 
   await step(
     t,

@@ -4,6 +4,7 @@ import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
 import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { excessOf, excessText } from "../grant/ceiling.ts";
 import { rulesOf, trustOf } from "../grant/lifecycle.ts";
+import { missingClasses, promisedBy, shortagesOf, shortageTexts } from "../grant/cluster_fit.ts";
 import { validityOf } from "../grant/validity.ts";
 import { cidr, parseRange } from "../address.ts";
 import { resolveDestinations } from "../network/destinations.ts";
@@ -47,6 +48,7 @@ export function grantWarnings(name: string, spec: GrantSpec, world: TermsWorld):
     ...partyWarnings(spec, world),
     ...validityWarnings(grant, world.now),
     ...quotaWarnings(spec),
+    ...fitWarnings(spec, world.cluster),
     ...ceilingWarnings(grant, world),
     ...destinationWarnings(spec, world),
   ];
@@ -87,6 +89,20 @@ function quotaWarnings({ hard }: GrantSpec): string[] {
   return lacks.length > 0 && ["cpu", "memory"].some((name) => !lacks.includes(name))
     ? [`spec.hard has no ${lacks.join(" and no ")}: a missing key is not granted, but every pod needs it.`]
     : [];
+}
+
+/** Warns about amounts that the nodes don't have, whatever else they run. */
+function fitWarnings(
+  { hard }: GrantSpec,
+  { schedulable, storageClasses, provisioningClasses }: ClusterFacts,
+): string[] {
+  const short = schedulable ? shortageTexts(shortagesOf(promisedBy(hard), schedulable)) : [];
+  return [
+    ...short.map((text) => `spec.hard has ${text}: pods beyond that stay Pending.`),
+    ...missingClasses(hard, provisioningClasses && storageClasses).map((name) =>
+      `spec.hard names the StorageClass ${name}, which doesn't exist: its volumes stay Pending.`
+    ),
+  ];
 }
 
 function ceilingWarnings(grant: GrantFacts, { settings, realmNamed }: TermsWorld): string[] {

@@ -9,6 +9,7 @@ import { type AppliedState, destinationReason, type Failure, type GrantEnforceme
 import { earliest, rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
+import { type ClusterRoom, fitCondition } from "./cluster_fit.ts";
 import { wasActive } from "./termination.ts";
 import { writesClosedCondition } from "../database_storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
@@ -35,6 +36,8 @@ export interface GrantWorld {
   skewMs: number;
   /** Its enforcement in the guest namespace; undefined until that has been observed. */
   enforcement: GrantEnforcement | undefined;
+  /** Amounts that the cluster has; undefined: unknown, the status stays as it is. */
+  room?: ClusterRoom | undefined;
   /** Writes that guests may make; undefined: unknown, the status stays as it is. */
   guestWrites?: GuestWrites;
   /** Epoch milliseconds. */
@@ -385,6 +388,7 @@ function grantConditions(
       { type: "AccessApplied", ...access },
       ...writesClosedOf(world),
       { type: "Overcommitted", ...overcommitted },
+      ...fitOf(world),
       draining,
       lacking ? { type: "Ready", status: "False", reason: lacking.reason, message: sentences(lacking, failing) } : {
         type: "Ready",
@@ -398,6 +402,7 @@ function grantConditions(
   return [
     known,
     ...["QuotaApplied", "NetworkApplied", "AccessApplied"].map((type) => ({ type, ...not })),
+    ...(lifecycle.is === "pending" && lifecycle.reason !== "GrantorNotLocal" ? fitOf(world) : []),
     draining,
     { type: "Ready", ...not },
   ];
@@ -420,6 +425,12 @@ function narrowedOf({ destinations }: GrantEnforcement): DesiredCondition[] {
 function writesClosedOf({ grant, guestWrites, settings }: GrantWorld): DesiredCondition[] {
   if (guestWrites === undefined) return (grant.status.conditions ?? []).filter(({ type }) => type === "WritesClosed");
   return guestWrites === "Open" ? [] : [writesClosedCondition(guestWrites, settings.storage)];
+}
+
+/** Returns the condition for amounts that the nodes don't have. */
+function fitOf({ grant, room }: GrantWorld): DesiredCondition[] {
+  if (!room) return (grant.status.conditions ?? []).filter(({ type }) => type === "FitsCluster");
+  return [fitCondition(grant.spec.hard, room)];
 }
 
 function notInForce(lifecycle: Lifecycle): AppliedState {

@@ -17,6 +17,8 @@ export interface NodeSource {
   resources: readonly string[];
   /** Amounts that its pods can use. */
   allocatable?: ReadonlyMap<string, Quantity>;
+  /** True if it takes no pods of guests: it is cordoned, not ready, or reserved for the control plane. */
+  closed?: true;
   /** True if nothing but its name is known. */
   unreadable?: true;
   /** Labels and taints, for DaemonSets; only the front keeps them. */
@@ -98,6 +100,9 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
         .sort(),
     }),
     ...(nodes.length > 0 && !sources.unread.nodes ? { capacity: capacityOf(nodes) } : {}),
+    ...(sources.unread.nodes || nodes.some((node) => node.unreadable)
+      ? {}
+      : { schedulable: capacityOf(nodes.filter(({ closed }) => !closed)) }),
   };
 }
 

@@ -61,7 +61,8 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
     if (type === "Ready" || message === grant.message || message === grant.notice) continue;
     const good = negative.has(type) ? status !== "True" : status === "True";
     if (good && negative.has(type)) continue;
-    const weight = type === "WritesClosed" || (!negative.has(type) && isActive) ? "fail" : "warn";
+    const isFailure = type === "WritesClosed" || (!negative.has(type) && isActive && type !== "FitsCluster");
+    const weight = isFailure ? "fail" : "warn";
     chain.push({ what: `${type} (${reason})`, status: good ? "ok" : weight, message });
   }
   chain.push(...amounts.map(({ finding }) => finding));
