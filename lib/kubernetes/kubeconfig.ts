@@ -184,7 +184,8 @@ export class Kubeconfig {
       throw new ConfigError(
         paths.length === 0
           ? "There is no kubeconfig: neither KUBECONFIG nor HOME is set. Set KUBECONFIG to the path of one."
-          : `There is no kubeconfig at ${paths.join(" or ")}. Set KUBECONFIG to the path of one.`,
+          : `There is no kubeconfig at ${paths.join(" or ")}. Set KUBECONFIG to the path of one.` +
+            " That of k3s is /etc/rancher/k3s/k3s.yaml.",
       );
     }
     return new Kubeconfig(files, environment);
