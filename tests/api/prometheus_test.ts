@@ -150,46 +150,43 @@ prometheusTest("metrics in a real Prometheus", async (t) => {
       return series.length > 0 ? series : "no data";
     }, withinMs);
 
-  await step(
-    t,
-    "a state with grants in force, ending and pending, and with realms connected, lost and replaced",
-    async () => {
-      const bob = await nodeIdOf(lab, "bob-home");
-      const soon = new Date(Date.now() + 3 * 86_400_000).toISOString();
-      await headscale(lab, "nodes", "expire", "--identifier", bob, "--expiry", soon, "--force");
-      await lab.realms["carol-home"]!.tailscaled.kill();
-      const dora = realmOf("dora-home");
-      dora.metadata!.annotations = { "keystone.io/trusted-node": "999" };
-      await apply(realmOf("bob-home"), realmOf("carol-home"), dora, realmOf("nobody-home"));
-      await apply(
-        grantOf({
-          name: "to-bob",
-          to: "bob-home",
-          // The short spelling: usage and amounts have to join nevertheless.
-          hard: { cpu: "2", memory: "4Gi", "requests.storage": "10Gi", "count/configmaps": "10" },
-          until: secondsFromNow(7200).text,
-        }),
-        grantOf({ name: "to-carol", to: "carol-home", hard: { "requests.cpu": "1", "limits.memory": "1Gi" } }),
-        grantOf({ name: "to-dora", to: "dora-home" }),
-        grantOf({ name: "ending", to: "nobody-home", termination: { noticeSeconds: 0, drainSeconds: 0 } }),
-        grantOf({ name: "to-none", to: "unknown-home" }),
-      );
-      for (const name of ["to-bob", "to-carol", "to-dora", "ending"]) await cluster.grantIn("Active", name, 30_000);
-      for (const realm of ["bob-home", "nobody-home"]) {
-        const pod = JSON.parse(guestPod("one", { cpu: "100m", memory: "64Mi" }, `guest-${realm}`));
-        await apply({ ...pod, metadata: { ...pod.metadata, finalizers: ["example.com/hold"] } });
-      }
-      await cluster.grants.patch("ending", { spec: { revocation: {} } }, { type: "merge" });
-      await eventually("the API server calls the webhook", async () => {
-        const { stderr } = await lab.kubectl(["apply", "--dry-run=server", "-f", "-"], {
-          stdin: JSON.stringify(grantOf({ name: "odd", to: "nobody" })),
-        });
-        return /Warning: spec.granteeRealm is nobody/.test(stderr) || `stderr: ${stderr || "nothing"}`;
-      }, 40_000);
-      await prometheus.ready();
-      await returns("the use of the pod", `keystone_grant_used{grant="to-bob",resource="requests.cpu"} == 0.1`);
-    },
-  );
+  // Grants in force, ending and pending; realms connected, lost and replaced.
+  {
+    const bob = await nodeIdOf(lab, "bob-home");
+    const soon = new Date(Date.now() + 3 * 86_400_000).toISOString();
+    await headscale(lab, "nodes", "expire", "--identifier", bob, "--expiry", soon, "--force");
+    await lab.realms["carol-home"]!.tailscaled.kill();
+    const dora = realmOf("dora-home");
+    dora.metadata!.annotations = { "keystone.io/trusted-node": "999" };
+    await apply(realmOf("bob-home"), realmOf("carol-home"), dora, realmOf("nobody-home"));
+    await apply(
+      grantOf({
+        name: "to-bob",
+        to: "bob-home",
+        // The short spelling: usage and amounts have to join nevertheless.
+        hard: { cpu: "2", memory: "4Gi", "requests.storage": "10Gi", "count/configmaps": "10" },
+        until: secondsFromNow(7200).text,
+      }),
+      grantOf({ name: "to-carol", to: "carol-home", hard: { "requests.cpu": "1", "limits.memory": "1Gi" } }),
+      grantOf({ name: "to-dora", to: "dora-home" }),
+      grantOf({ name: "ending", to: "nobody-home", termination: { noticeSeconds: 0, drainSeconds: 0 } }),
+      grantOf({ name: "to-none", to: "unknown-home" }),
+    );
+    for (const name of ["to-bob", "to-carol", "to-dora", "ending"]) await cluster.grantIn("Active", name, 30_000);
+    for (const realm of ["bob-home", "nobody-home"]) {
+      const pod = JSON.parse(guestPod("one", { cpu: "100m", memory: "64Mi" }, `guest-${realm}`));
+      await apply({ ...pod, metadata: { ...pod.metadata, finalizers: ["example.com/hold"] } });
+    }
+    await cluster.grants.patch("ending", { spec: { revocation: {} } }, { type: "merge" });
+    await eventually("the API server calls the webhook", async () => {
+      const { stderr } = await lab.kubectl(["apply", "--dry-run=server", "-f", "-"], {
+        stdin: JSON.stringify(grantOf({ name: "odd", to: "nobody" })),
+      });
+      return /Warning: spec.granteeRealm is nobody/.test(stderr) || `stderr: ${stderr || "nothing"}`;
+    }, 40_000);
+    await prometheus.ready();
+    await returns("the use of the pod", `keystone_grant_used{grant="to-bob",resource="requests.cpu"} == 0.1`);
+  }
 
   await step(t, "both processes are scraped, and identify themselves", async () => {
     const found = await returns("build information", "count by (component) (keystone_build_info) == 1");
