@@ -1,12 +1,13 @@
 /** Line and bar charts as SVG, readable in light and dark mode. */
 
-/** Lines over a logarithmic axis, in panels side by side. */
+/** Lines over a logarithmic x axis, in panels side by side. */
 export interface LineChart {
   /** Alternative text. */
   alt: string;
   legend: string;
   x: string;
-  panels: { title: string; lines: { name: string; points: [x: number, y: number][] }[] }[];
+  /** `y`: the scale of the y axis. On two logarithmic axes, a cost in proportion to x is a straight line. */
+  panels: { title: string; y: "linear" | "log"; lines: { name: string; points: [x: number, y: number][] }[] }[];
   /** Marks each point, because there are few. */
   points?: true;
 }
@@ -15,7 +16,7 @@ export interface LineChart {
 export interface BarChart {
   alt: string;
   x: string;
-  panels: { title?: string; bars: Bar[] }[];
+  panels: { title: string; bars: Bar[] }[];
 }
 
 /** A bar, with the spread of its value and the target. */
@@ -69,8 +70,11 @@ export function lineChart({ alt, legend, x, panels, points }: LineChart): string
   const values = panels.flatMap(({ lines }) => lines.flatMap((line) => line.points.map(([value]) => value)));
   const xScale = values.length > 0 ? logScale(Math.min(...values), Math.max(...values)) : logScale(1, 10);
   const names = [...new Set(panels.flatMap(({ lines }) => lines.map(({ name }) => name)))];
-  const drawn = panels.map(({ title, lines }, index) => {
-    const yScale = linearScale(Math.max(0, ...lines.flatMap((line) => line.points.map(([, value]) => value))), 5);
+  const drawn = panels.map(({ title, y, lines }, index) => {
+    const heights = lines.flatMap((line) => line.points.map(([, value]) => value));
+    const yScale = y === "log" && heights.length > 0
+      ? logScale(Math.min(...heights), Math.max(...heights))
+      : linearScale(Math.max(0, ...heights), 5);
     const place = ([a, b]: [number, number]) =>
       [round(xScale.at(a) * width), round((1 - yScale.at(b)) * height)] as const;
     const curves = lines.map((line) => {
@@ -103,7 +107,7 @@ export function barChart({ alt, x, panels }: BarChart): string {
   ];
   let top = 6;
   const drawn = panels.flatMap(({ title, bars }) => {
-    if (title) top += lineHeight;
+    top += lineHeight;
     const scale = linearScale(
       Math.max(0, ...bars.map(({ parts, spread, target = 0 }) => Math.max(sum(parts), spread?.[1] ?? 0, target))),
       6,
@@ -126,7 +130,7 @@ export function barChart({ alt, x, panels }: BarChart): string {
     });
     const panel = [
       `<g transform="translate(${left} ${top})">`,
-      ...title ? [text(width / 2, -lineHeight / 2, title, "middle")] : [],
+      text(width / 2, -lineHeight / 2, title, "middle"),
       ...scale.ticks.map(({ value, label }) => upright(along(value), height, label)),
       ...rows,
       text(width / 2, height + 2.2 * lineHeight, x, "middle"),
@@ -155,7 +159,7 @@ const upright = (x: number, height: number, label: string): string =>
 
 /** Draws a horizontal grid line with its label on the left. */
 const level = (y: number, width: number, label: string): string =>
-  `<path class="grid" d="M0 ${round(y)}H${width}"/>` + text(-6, y, label, "end");
+  `<path class="grid" d="M0 ${round(y)}H${width}"/>` + (label && text(-6, y, label, "end"));
 
 function key(x: number, y: number, names: string[], title?: string): string[] {
   const first = title === undefined ? 0 : 1;

@@ -17,7 +17,7 @@ export async function benchReport(): Promise<Map<string, string>> {
   const before = await Deno.readTextFile(at(page));
   const [first, last] = [before.indexOf(begin), before.indexOf(end)];
   if (first < 0 || last < first) throw new Error(`${page} has no place for figures, between "${begin}" and "${end}".`);
-  const figures = result ? [table(result), ...links].join("\n\n") : "No run is kept yet.";
+  const figures = result ? [table(result), ...links, writes(result)].join("\n\n") : "No run is kept yet.";
   const text = `${before.slice(0, first)}${begin}\n\n${figures}\n\n${before.slice(last)}`;
   const drawn = result ? [...plots(result)] : [];
   return new Map([[page, text], ...drawn.map(([name, svg]): [string, string] => [`docs/performance/${name}`, svg])]);
@@ -35,7 +35,8 @@ export async function outdated(): Promise<string[]> {
   return out;
 }
 
-async function newest(): Promise<Figures | undefined> {
+/** Returns the newest kept result; undefined if there is none. */
+export async function newest(): Promise<Figures | undefined> {
   const results: (Figures & { date: string })[] = [];
   for await (const { name } of Deno.readDir(at("bench/results"))) {
     if (/^\d{4}-\d\d-\d\d-[0-9a-f]+\.json$/.test(name)) {
@@ -66,6 +67,23 @@ function line(result: Figures, { path, what, unit, target }: Row): string {
   const { median, spread: [least, most], samples } = figure;
   const amount = unit === "" ? String(median) : `${median} ${unit}`;
   return `| ${what} | ${amount} | ${least} – ${most} | ${samples} | ${wanted(target)} | ${reached(median, target)} |`;
+}
+
+/** Returns the writes for a new grant to a new realm, by kind of request. */
+function writes(result: Figures): string {
+  const { requests = {} } = (result.writesPerGrant ?? {}) as { requests?: Record<string, number> };
+  const grants = Number((result.scale as Record<string, { grants: number }> | undefined)?.wide?.grants ?? 1);
+  const rows = Object.entries(requests)
+    .filter(([what]) => !/ leases|^(watch|get|list) /.test(what))
+    .map(([what, count]): [string, number] => [what, count / grants])
+    .sort(([a, most], [b, count]) => count - most || (a < b ? -1 : 1));
+  return [
+    "Writes for a new grant to a new realm:",
+    "",
+    "| request | for each grant |",
+    "|---|---|",
+    ...rows.map(([what, count]) => `| ${what} | ${count} |`),
+  ].join("\n");
 }
 
 function wanted(target: Row["target"]): string {

@@ -8,8 +8,7 @@ export const pictures = {
   "efficiency.svg": "Efficiency: the bare loop's time divided by the operator's, and the targets",
   "processor.svg": "Processor time by process, with the bare loop and with the operator",
   "latency.svg": "Time until a grant is enforced, alone and in a burst of 1,000, and until its end is enforced",
-  "scale.svg": "Time and memory against the number of grants",
-  "writes.svg": "The operator's writes for a new grant to a new realm",
+  "scale.svg": "Time and memory against the number of grants, both axes logarithmic",
 };
 
 /** Returns SVG files by name. */
@@ -19,7 +18,6 @@ export const plots = (result: Figures): Map<string, string> =>
     ["processor.svg", processor(result)],
     ["latency.svg", latency(result)],
     ["scale.svg", scale(result)],
-    ["writes.svg", writes(result)],
   ]);
 
 /** Percentage of grants that were enforced, over time. */
@@ -33,11 +31,11 @@ function latency(result: Figures): string {
     alt: pictures["latency.svg"],
     legend: "grants",
     x: "milliseconds until enforced",
-    panels: [{ title: "% of the grants", lines }],
+    panels: [{ title: "% of the grants", y: "linear", lines }],
   });
 }
 
-/** Time and memory over the number of grants. */
+/** Time and memory over the number of grants. On logarithmic axes, a time in proportion to it has the slope 1. */
 function scale(result: Figures): string {
   const shapes: [name: string, path: string, grants: number][] = [
     ["100 to each realm", "100", 100],
@@ -60,8 +58,8 @@ function scale(result: Figures): string {
     x: "grants",
     points: true,
     panels: [
-      { title: "seconds until all are enforced", lines: lines("scale") },
-      { title: "memory, MB", lines: lines("rss") },
+      { title: "seconds until all are enforced", y: "log", lines: lines("scale") },
+      { title: "memory, MB", y: "log", lines: lines("rss") },
     ],
   });
 }
@@ -78,7 +76,8 @@ function efficiency(result: Figures): string {
     return figure ? [{ name, target, parts: [{ value: figure.median }], spread: figure.spread }] : [];
   });
   const x = "bare loop ÷ operator, for realms × grants; red: target";
-  return barChart({ alt: pictures["efficiency.svg"], x, panels: [{ bars }] });
+  const title = "Speed of the operator relative to the bare loop";
+  return barChart({ alt: pictures["efficiency.svg"], x, panels: [{ title, bars }] });
 }
 
 /** Processor time of each process until everything is enforced. */
@@ -102,15 +101,4 @@ function processor(result: Figures): string {
     })),
   }));
   return barChart({ alt: pictures["processor.svg"], x: "seconds of processor time", panels });
-}
-
-/** Writes for a new grant to a new realm. */
-function writes(result: Figures): string {
-  const { requests = {} } = (result.writesPerGrant ?? {}) as { requests?: Record<string, number> };
-  const grants = Number((result.scale as Record<string, { grants: number }> | undefined)?.wide?.grants ?? 1);
-  const bars = Object.entries(requests)
-    .filter(([what]) => !/ leases|^(watch|get|list) /.test(what))
-    .map(([name, count]) => ({ name, parts: [{ value: count / grants }] }))
-    .sort((a, b) => b.parts[0]!.value - a.parts[0]!.value || (a.name < b.name ? -1 : 1));
-  return barChart({ alt: pictures["writes.svg"], x: "writes for each grant", panels: [{ bars }] });
 }

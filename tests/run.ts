@@ -5,7 +5,7 @@
  * they were not run and why, `require` fails, `off` skips them.
  */
 import { startLab } from "./lab/lab.ts";
-import { imageObstacle, nodeObstacle } from "./lab/node_obstacle.ts";
+import { imageObstacle, nodeObstacle, prometheusObstacle } from "./lab/node_obstacle.ts";
 
 interface Suite {
   name: string;
@@ -20,6 +20,8 @@ interface Suite {
   node?: "all" | "some";
   /** True if a part of the suite needs the operator's image. */
   image?: boolean;
+  /** True if a part of the suite needs Prometheus. */
+  prometheus?: boolean;
   /** True if its files share one cluster (`sharedLab`), because starting one takes longer than most of them. */
   oneLab?: boolean;
 }
@@ -61,6 +63,7 @@ const suites: Suite[] = [
     args: ["tests/api", "tests/lab", "tests/faults"],
     lab: ["kubernetes", "tailnet", "policy", "helm", "kubeconform"],
     node: "some",
+    prometheus: true,
   },
   {
     name: "generated",
@@ -155,6 +158,8 @@ async function run(suite: Suite, place: string): Promise<void> {
   // With KEYSTONE_E2E=require each of those tests fails by itself.
   const noImage = suite.image ? imageObstacle() : undefined;
   if (noImage) notRun.push(`part of ${suite.name}: ${noImage}`);
+  const noPrometheus = suite.prometheus ? prometheusObstacle() : undefined;
+  if (noPrometheus) notRun.push(`part of ${suite.name}: ${noPrometheus}`);
   const lab = [...suite.lab, ...(suite.node && !obstacle ? ["node", "dns"] : [])];
   if (lab.length > 0 && !(await deno(["run", "-A", "tests/lab/main.ts", "build", ...lab], "inherit")).success) {
     total.failed++;

@@ -3,13 +3,14 @@ import { systemClock } from "../../lib/clock/mod.ts";
 import { createRestClient, isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
-import { realmLabel } from "../core/names.ts";
+import { realmLabel, realmOfNamespace } from "../core/names.ts";
 import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
 import { capacityFindings } from "./doctor/capacity_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
 import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/doctor_finding.ts";
 import { grantFindings, namespaceFindings } from "./doctor/grant_findings.ts";
+import { guestFindings } from "./doctor/guest_findings.ts";
 import { guardFindings, guardRevisionFindings, guardsHold, parameterFindings } from "./doctor/guard_findings.ts";
 import { type InstallCommands, installCommands } from "./doctor/restore_command.ts";
 import { enforcementFinding, rangeFinding } from "./doctor/network_findings.ts";
@@ -49,21 +50,26 @@ export const doctorCommand = (run: CommandAction): Command =>
       const { gitVersion } = await rest.performRequest({ method: "GET", path: "/version" }) as { gitVersion: string };
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
       const settings = await session.settings();
-      const checks = (await Promise.all([
-        () => Promise.resolve([clusterFinding(gitVersion, config.server)]),
-        () => installedFindings(rest, shippedManifests(), session.io.now()),
-        () => operatorFindings(rest, session.io.now()),
-        () => attackFindings(rest, config),
-        () => workloadFindings(rest),
-        async () => {
-          const facts = await new Observed(rest).cluster(settings);
-          return [rangeFinding(facts), ...capacityFindings(facts, await grantsIn(rest))];
+      const checks = await findingsOf(
+        {
+          "the installation": () => installedFindings(rest, shippedManifests(), session.io.now()),
+          "the operator": () => operatorFindings(rest, session.io.now()),
+          "requests that guests may not make": () => attackFindings(rest, config),
+          "workloads": () => workloadFindings(rest),
+          "the cluster's ranges": async () => {
+            const seen = new Observed(rest);
+            const facts = await seen.cluster(settings);
+            return [rangeFinding(facts, seen.forbidden), ...capacityFindings(facts, await grantsIn(rest))];
+          },
+          "the database": async () => [await storageFinding(rest, settings, gitVersion)],
+          "the network": () => Promise.resolve([enforcementFinding()]),
+          "grants and realms": () => termFindings(rest, socket as string | undefined),
+          ...(options.rollBack ? { "a roll-back": () => rollBackFindings(rest, session) } : {}),
         },
-        () => storageFinding(rest, settings).then((finding) => [finding]),
-        () => Promise.resolve([enforcementFinding()]),
-        () => termFindings(rest, socket as string | undefined),
-        ...(options.rollBack ? [() => rollBackFindings(rest, session)] : []),
-      ].map((check) => check().catch(unjudged)))).flat();
+        rest,
+        session.io.now(),
+      );
+      checks.unshift(clusterFinding(gitVersion, config.server));
       checks.push(clockFinding(time.skewMs()));
       if (!session.data({ checks })) {
         const { green, yellow, red, dim } = session.colours;
@@ -82,11 +88,42 @@ const grantsIn = (rest: RestClient): Promise<Grant[]> =>
     return [];
   });
 
-/** Returns the finding of a check that the user has no right to make. */
-function unjudged(error: unknown): DoctorFinding[] {
-  if (!isForbidden(error)) throw error;
+/**
+ * Makes the checks. Those that the user has no right to make share one finding. A guest, who may make hardly any, gets
+ * those of the own namespace instead.
+ */
+async function findingsOf(
+  checks: Readonly<Record<string, () => Promise<DoctorFinding[]>>>,
+  rest: RestClient,
+  now: number,
+): Promise<DoctorFinding[]> {
+  const forbidden: string[] = [];
+  const found = (await Promise.all(
+    Object.entries(checks).map(([what, check]) =>
+      check().catch((error): DoctorFinding[] => {
+        if (!isForbidden(error)) throw error;
+        forbidden.push(what);
+        return [];
+      })
+    ),
+  )).flat();
+  if (forbidden.length === 0) return found;
+  const namespace = rest.defaultNamespace;
+  const isGuest = forbidden.includes("grants and realms") && namespace !== undefined &&
+    realmOfNamespace(namespace) !== undefined;
   return [
-    unknown("rbac", (error as Error).message, "Run keystone doctor as a cluster admin to include this check."),
+    ...(isGuest ? await guestFindings(rest, namespace, now) : []),
+    ...found.filter(({ status }) => !isGuest || status !== "unknown"),
+    unknown(
+      "rbac",
+      isGuest
+        ? "You are a guest here: only your own namespace was checked."
+        : `You have no right to check ${forbidden.join(", ")}.`,
+      isGuest
+        ? "For the whole installation, ask a cluster admin to run keystone doctor."
+        : "Run keystone doctor as a cluster admin to include these checks. As a guest, set your context's namespace: " +
+          "kubectl config set-context --current --namespace guest-REALM",
+    ),
   ];
 }
 

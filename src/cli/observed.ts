@@ -25,6 +25,8 @@ import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
 /** Reads into stores only what a command needs. */
 export class Observed {
   readonly stores: Stores = createStores();
+  /** Resources of the whole cluster that the user may not read. */
+  readonly forbidden: string[] = [];
   readonly #rest: RestClient;
 
   constructor(rest: RestClient) {
@@ -84,7 +86,8 @@ export class Observed {
     ): Promise<T[]> => {
       try {
         return await new ResourceApi(this.#rest, resource, namespace).all(labelSelector ? { labelSelector } : {});
-      } catch {
+      } catch (error) {
+        if (isApiError(error, 403)) this.forbidden.push(resource.plural);
         unread[name] = true;
         return [];
       }
@@ -95,7 +98,8 @@ export class Observed {
       read("api", endpointSlices, "default", "kubernetes.io/service-name=kubernetes"),
       read("classes", storageClasses),
       readPools(this.#rest, signal).catch(() => []),
-      readPodAddresses(this.#rest, signal).catch(() => {
+      readPodAddresses(this.#rest, signal).catch((error) => {
+        if (isApiError(error, 403)) this.forbidden.push("pods");
         unread.pods = true;
         return [];
       }),

@@ -26,6 +26,7 @@ export class HealthServer implements StatusListener {
 
   snapshot(view: Snapshot): void {
     this.#view = view;
+    this.metrics.expect(Object.keys(view.queues));
   }
 
   reconciled(record: ReconcileRecord): void {

@@ -3,6 +3,7 @@ import { systemClock } from "../../lib/clock/mod.ts";
 import { WorkQueue } from "../../lib/controller/mod.ts";
 import type { GrantFacts, QuotaFacts, RealmFacts } from "../core/facts.ts";
 import { grant, now, realm } from "../../tests/fixtures/made_facts.ts";
+import { realmErrorReasons } from "../core/realm/observation.ts";
 import { HealthServer } from "./health_server.ts";
 import type { OperatorStage } from "./operator_stage.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -113,7 +114,9 @@ Deno.test("metrics: before anything is read: only metrics of the process, no gra
   const { server, series } = world();
   assert.deepEqual(await series("keystone_grants"), []);
   assert.deepEqual(await series("keystone_leader"), ["keystone_leader 0"]);
-  assert.deepEqual(await series("keystone_build_info"), ['keystone_build_info{version="1.2.3"} 1']);
+  assert.deepEqual(await series("keystone_build_info"), [
+    'keystone_build_info{version="1.2.3",component="operator"} 1',
+  ]);
   const answer = await ask(server, "/metrics");
   assert.match(answer.headers.get("content-type")!, /^text\/plain; version=0\.0\.4/);
 });
@@ -127,11 +130,12 @@ Deno.test("metrics: grant is deleted: its series are removed", async () => {
     status: {
       phase: "Active",
       hard: { "requests.cpu": "1500m", "requests.memory": "4Gi" },
-      actualUsage: { "requests.cpu": "250m" },
+      // As the Grant spells it.
+      actualUsage: { cpu: "250m" },
       conditions: [ready("True"), ready("True", "Draining")],
     },
   })];
-  const labels = 'grant="alice-to-bob",grantee="bob-home"';
+  const labels = 'grant="alice-to-bob",realm="bob-home",grantee="bob-home"';
   assert.deepEqual(await series("keystone_grants"), [
     'keystone_grants{phase="Pending"} 0',
     'keystone_grants{phase="Active"} 1',
@@ -141,12 +145,14 @@ Deno.test("metrics: grant is deleted: its series are removed", async () => {
   assert.deepEqual(await series("keystone_leader"), ["keystone_leader 1"]);
   assert.deepEqual(await series("keystone_grant_ready"), [`keystone_grant_ready{${labels}} 1`]);
   assert.deepEqual(await series("keystone_grant_draining"), [`keystone_grant_draining{${labels}} 1`]);
+  const amount = (resource: string) =>
+    `grant="alice-to-bob",realm="bob-home",resource="${resource}",grantee="bob-home"`;
   assert.deepEqual(await series("keystone_grant_hard"), [
-    `keystone_grant_hard{${labels},resource="requests.cpu"} 1.5`,
-    `keystone_grant_hard{${labels},resource="requests.memory"} ${4 * 2 ** 30}`,
+    `keystone_grant_hard{${amount("requests.cpu")}} 1.5`,
+    `keystone_grant_hard{${amount("requests.memory")}} ${4 * 2 ** 30}`,
   ]);
   assert.deepEqual(await series("keystone_grant_used"), [
-    `keystone_grant_used{${labels},resource="requests.cpu"} 0.25`,
+    `keystone_grant_used{${amount("requests.cpu")}} 0.25`,
   ]);
   assert.deepEqual(await series("keystone_grant_end_timestamp_seconds"), [
     `keystone_grant_end_timestamp_seconds{${labels}} ${(now + 3_600_000) / 1000}`,
@@ -180,7 +186,7 @@ Deno.test("metrics: grant starts later or is enforced elsewhere: no readiness se
     pending("stuck", "GranteeUnknown"),
   ];
   assert.deepEqual(await series("keystone_grant_ready"), [
-    'keystone_grant_ready{grant="stuck",grantee="bob-home"} 0',
+    'keystone_grant_ready{grant="stuck",realm="bob-home",grantee="bob-home"} 0',
   ]);
   assert.deepEqual(
     (await series("keystone_grant_end_timestamp_seconds")).map((line) => /grant="(\w+)"/.exec(line)![1]),
@@ -209,6 +215,7 @@ Deno.test("metrics: realm's quota: granted, used and available, which is never n
 });
 
 Deno.test("metrics: realms, the tailnet, drains and queues", async () => {
+  const replaced = { ...ready("False"), reason: "NodeReplaced" };
   const { seen, snapshot, server, queue, series } = world();
   server.snapshot(snapshot);
   seen.realms = [
@@ -220,6 +227,7 @@ Deno.test("metrics: realms, the tailnet, drains and queues", async () => {
       },
     }),
     realm({ name: "carol-home" }),
+    realm({ name: "dora-home", status: { connectionState: "Error", conditions: [replaced] } }),
   ];
   seen.superEntities = ["Active", undefined, "Active"];
   assert.deepEqual(await series("keystone_superentities"), [
@@ -232,7 +240,18 @@ Deno.test("metrics: realms, the tailnet, drains and queues", async () => {
   assert.deepEqual(await series("keystone_realm_connected"), [
     'keystone_realm_connected{realm="bob-home"} 1',
     'keystone_realm_connected{realm="carol-home"} 0',
+    'keystone_realm_connected{realm="dora-home"} 0',
   ]);
+  const errors = await series("keystone_realm_error");
+  assert.equal(errors.length, 3 * realmErrorReasons.length);
+  assert.deepEqual(errors.filter((line) => line.endsWith(" 1")), [
+    'keystone_realm_error{realm="dora-home",reason="NodeReplaced"} 1',
+  ]);
+  assert.ok(
+    (await series("keystone_realm_info")).includes(
+      'keystone_realm_info{realm="bob-home",guest_namespace="guest-bob-home",trust="partner"} 1',
+    ),
+  );
   assert.ok(
     (await series("keystone_realm_state")).includes('keystone_realm_state{realm="carol-home",state="Unknown"} 1'),
   );
@@ -257,7 +276,7 @@ Deno.test("metrics: realms, the tailnet, drains and queues", async () => {
 });
 
 Deno.test("metrics: requests and reconciles are counted", async () => {
-  const { server, series } = world();
+  const { server, snapshot, series } = world();
   server.observe({
     method: "PATCH",
     path: "/apis/keystone.io/v1alpha1/grants/a/status",
@@ -272,8 +291,14 @@ Deno.test("metrics: requests and reconciles are counted", async () => {
     'keystone_api_requests_total{verb="patch",resource="grants/status",code="200"} 1',
   ]);
   assert.deepEqual(await series("keystone_reconcile_errors_total"), [
-    'keystone_reconcile_errors_total{controller="grants",verdict="transient"} 1',
+    'keystone_reconcile_errors_total{controller="grants",outcome="transient",verdict="transient"} 1',
   ]);
+  server.snapshot({ ...snapshot, queues: { realms: new WorkQueue({ clock: systemClock }) } });
+  assert.ok(
+    (await series("keystone_reconcile_errors_total")).includes(
+      'keystone_reconcile_errors_total{controller="realms",outcome="waiting",verdict="waiting"} 0',
+    ),
+  );
   assert.ok(
     (await series("keystone_reconcile_duration_seconds_count")).includes(
       'keystone_reconcile_duration_seconds_count{controller="grants",outcome="success"} 1',

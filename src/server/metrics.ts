@@ -1,15 +1,20 @@
 /** The operator's metrics. The state is read at each scrape, so deleted objects have no series. */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
 import { connectionStates, entityPhases, phases } from "../api/mod.ts";
+import { conditionOf } from "../core/conditions.ts";
 import type { GrantFacts } from "../core/facts.ts";
+import { trustOf } from "../core/grant/lifecycle.ts";
+import { guestNamespace } from "../core/names.ts";
 import { own } from "../core/own.ts";
+import { realmErrorReasons } from "../core/realm/observation.ts";
+import { quotaKey } from "../core/resources/quota_lists.ts";
+import { MetricSet, type Sample } from "./metric_set.ts";
+import { operatorMetrics } from "./metric_table.ts";
 import { addProcessMetrics } from "./process_metrics.ts";
 import { requestKind } from "./request_kind.ts";
 import type { OperatorStage } from "./operator_stage.ts";
-import type { Snapshot } from "./snapshot.ts";
-import { conditionOf } from "../core/conditions.ts";
+import type { Snapshot, StorageSnapshot } from "./snapshot.ts";
 
 /** A finished exchange with the API server. */
 export interface ApiRequest {
@@ -21,16 +26,18 @@ export interface ApiRequest {
   durationMs: number;
 }
 
-type Labels = Record<string, string>;
-type Sample = [labels: Labels, value: number];
+type Row<Name extends keyof typeof operatorMetrics> = Sample<(typeof operatorMetrics)[Name]>;
+type PerGrant = { grant: string; realm: string };
+
+/** Outcomes of reconciles that count as failures. */
+const failures = ["terminal", "waiting", "transient"] as const;
 
 export class Metrics {
-  /** Registry that others can add metrics to. */
-  readonly registry = new Registry();
-  readonly #reconciles: Histogram;
-  readonly #errors: Counter;
-  readonly #requests: Counter;
-  readonly #requestSeconds: Histogram;
+  readonly #set = new MetricSet(operatorMetrics);
+  readonly #reconcile = this.#set.histogram("keystone_reconcile_duration_seconds");
+  readonly #error = this.#set.counter("keystone_reconcile_errors_total");
+  readonly #request = this.#set.counter("keystone_api_requests_total");
+  readonly #requestTime = this.#set.histogram("keystone_api_request_duration_seconds");
 
   constructor({ version, stage, ready, snapshot }: {
     version: string;
@@ -39,310 +46,236 @@ export class Metrics {
     /** Undefined until the operator has started to watch. */
     snapshot: () => Snapshot | undefined;
   }) {
-    const registers = [this.registry];
-    /** Adds a gauge whose series are collected at each scrape. */
-    const gauge = (name: string, help: string, labelNames: string[], samples: () => Iterable<Sample>) =>
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers,
-        collect() {
-          this.reset();
-          // Without labels, prom-client creates the series itself.
-          for (const [labels, value] of samples()) this.set(labels, value);
-        },
-      });
-    const seen = (samples: (view: Snapshot) => Iterable<Sample>) => () => {
+    const set = this.#set;
+    const seen = <S>(samples: (view: Snapshot) => Iterable<S>) => (): Iterable<S> => {
       const now = snapshot();
       return now ? samples(now) : [];
     };
+    const flag = (name: "keystone_leader" | "keystone_ready", value: () => boolean) =>
+      set.gauge(name, () => [[{}, Number(value())]]);
 
-    gauge("keystone_build_info", "Version of this operator; always 1.", ["version"], () => [[{ version }, 1]]);
-    gauge(
-      "keystone_leader",
-      "1 while this operator holds the Lease and enforces grants, 0 while it is in standby.",
-      [],
-      () => [[{}, Number(stage().is === "leading")]],
-    );
-    gauge(
-      "keystone_ready",
-      "1 while this operator is ready: it has read everything, leads or is in standby, and the API server responds to it.",
-      [],
-      () => [[{}, Number(ready())]],
-    );
+    addProcessMetrics(set, { version, component: "operator" });
+    flag("keystone_leader", () => stage().is === "leading");
+    flag("keystone_ready", ready);
 
-    gauge(
+    set.gauge(
       "keystone_grants",
-      "Grants by phase.",
-      ["phase"],
-      seen((view) => {
-        const counts = new Map<string, number>(phases.map((phase) => [phase, 0]));
-        for (const { status } of view.grants()) {
-          const phase = status.phase ?? "Pending";
-          counts.set(phase, (counts.get(phase) ?? 0) + 1);
-        }
-        return [...counts].map(([phase, count]): Sample => [{ phase }, count]);
-      }),
+      seen((view) => counts(phases, view.grants().map(({ status }) => status.phase ?? "Pending"))),
     );
-    const perGrant = (samples: (grant: GrantFacts, labels: Labels) => Iterable<Sample>) =>
-      seen((view) =>
-        view.grants().filter(isCurrent).flatMap((grant) => [
-          ...samples(grant, { grant: grant.name, grantee: grant.spec.granteeRealm }),
-        ])
-      );
-    const grantLabels = ["grant", "grantee"];
-    gauge(
+    const perGrant = <S>(samples: (grant: GrantFacts, labels: PerGrant) => Iterable<S>) =>
+      seen((view) => view.grants().filter(isCurrent).flatMap((grant) => [...samples(grant, labelsOf(grant))]));
+    set.gauge(
       "keystone_grant_ready",
-      "1 while a grant is in force and fully enforced, otherwise 0. No series for grants that have ended, have not started " +
-        "or are enforced by another cluster.",
-      grantLabels,
-      perGrant(({ status }, labels) => {
+      perGrant(({ status }, labels): Row<"keystone_grant_ready">[] => {
         const ready = conditionOf(status, "Ready");
         return ready?.reason === "NotYetValid" ? [] : [[labels, Number(ready?.status === "True")]];
       }),
     );
-    gauge(
+    set.gauge(
       "keystone_grant_draining",
-      "1 while a grant, or a removed part of it, is on notice or its pods are being evicted.",
-      grantLabels,
       seen((view) =>
         view.grants().filter(({ status }) => conditionOf(status, "Draining")?.status === "True")
-          .map((grant): Sample => [{ grant: grant.name, grantee: grant.spec.granteeRealm }, 1])
+          .map((grant): Row<"keystone_grant_draining"> => [labelsOf(grant), 1])
       ),
     );
-    gauge(
+    set.gauge(
       "keystone_grant_end_timestamp_seconds",
-      "End of a grant that has not ended yet, in seconds since 1970. No series for grants without an end.",
-      grantLabels,
-      perGrant(({ spec, status }, labels) => {
-        const end = Date.parse(status.effectiveUntil ?? spec.validity?.validUntil ?? "");
-        return Number.isFinite(end) ? [[labels, end / 1000]] : [];
+      perGrant(({ spec, status }, labels) => instant(labels, status.effectiveUntil ?? spec.validity?.validUntil)),
+    );
+    set.gauge("keystone_grant_hard", perGrant(({ status }, labels) => amounts(status.hard, labels)));
+    set.gauge("keystone_grant_used", perGrant(({ status }, labels) => amounts(status.actualUsage, labels)));
+
+    set.gauge(
+      "keystone_realm_info",
+      seen((view) => {
+        const trust = new Map(view.realms().map(({ name, spec }): [string, string] => [name, trustOf({ spec })]));
+        const realms = new Set([...trust.keys(), ...view.quotas().map(({ realm }) => realm)]);
+        return [...realms].map((realm): Row<"keystone_realm_info"> => [
+          { realm, guest_namespace: guestNamespace(realm), trust: trust.get(realm) ?? "" },
+          1,
+        ]);
       }),
     );
-    gauge(
-      "keystone_grant_hard",
-      "Amount that a grant in force gives, by resource as in spec.hard, in base units: cores, bytes, counts.",
-      [...grantLabels, "resource"],
-      perGrant(({ status }, labels) => amounts(status.hard, labels)),
-    );
-    gauge(
-      "keystone_grant_used",
-      "Used part of a grant, in base units. Usage of several grants to one realm counts first for those that last longest.",
-      [...grantLabels, "resource"],
-      perGrant(({ status }, labels) => amounts(status.actualUsage, labels)),
-    );
-
-    const quota = (name: string, help: string, samples: (hard: Amounts, used: Amounts) => Amounts) =>
-      gauge(
+    const quota = (
+      name: "keystone_realm_granted" | "keystone_realm_used" | "keystone_realm_free",
+      samples: (hard: Amounts, used: Amounts) => Amounts,
+    ) =>
+      set.gauge(
         name,
-        help,
-        ["realm", "resource"],
         seen((view) =>
           view.quotas().flatMap(({ realm, statusHard, used }) => amounts(samples(statusHard, used), { realm }))
         ),
       );
-    quota(
-      "keystone_realm_granted",
-      "Amount that all grants to a realm give together, as the quota enforces it, in base units.",
-      (hard) => hard,
-    );
-    quota("keystone_realm_used", "Usage of a realm's guests, in base units.", (_, used) => used);
-    quota(
-      "keystone_realm_free",
-      "Amount that a realm's guests may still use, in base units; 0 if they use more than is granted.",
-      (hard, used) =>
-        Object.fromEntries(
-          Object.entries(hard).map(([key, most]) => {
-            const free = parseQuantity(most).subtract(parseQuantity(own(used, key) ?? "0"));
-            return [key, free.sign() < 0 ? "0" : free.toString()];
-          }),
-        ),
-    );
+    quota("keystone_realm_granted", (hard) => hard);
+    quota("keystone_realm_used", (_, used) => used);
+    quota("keystone_realm_free", freeOf);
 
-    gauge(
+    set.gauge(
       "keystone_superentities",
-      "SuperEntities by phase.",
-      ["phase"],
-      seen((view) => {
-        const present = view.superEntities().map((phase) => phase ?? "Pending");
-        return entityPhases.map((phase): Sample => [{ phase }, present.filter((each) => each === phase).length]);
-      }),
+      seen((view) => counts(entityPhases, view.superEntities().map((phase) => phase ?? "Pending"))),
     );
 
-    gauge(
+    set.gauge(
       "keystone_realm_connected",
-      "1 while a realm's node is online, 0 while it is offline or unknown.",
-      ["realm"],
       seen((view) =>
-        view.realms().map(({ name, status }): Sample => [
+        view.realms().map(({ name, status }): Row<"keystone_realm_connected"> => [
           { realm: name },
           Number(status.connectionState === "Connected"),
         ])
       ),
     );
-    gauge(
+    set.gauge(
       "keystone_realm_state",
-      "1 for the current connection state of a realm, 0 for the others.",
-      ["realm", "state"],
       seen((view) =>
         view.realms().flatMap(({ name, status }) =>
-          connectionStates.map((state): Sample => [
+          connectionStates.map((state): Row<"keystone_realm_state"> => [
             { realm: name, state },
             Number((status.connectionState ?? "Unknown") === state),
           ])
         )
       ),
     );
-    gauge(
+    set.gauge(
+      "keystone_realm_error",
+      seen((view) =>
+        view.realms().flatMap(({ name, status }) => {
+          const found = status.connectionState === "Error" ? conditionOf(status, "Ready")?.reason : undefined;
+          return realmErrorReasons.map((reason): Row<"keystone_realm_error"> => [
+            { realm: name, reason },
+            Number(found === reason),
+          ]);
+        })
+      ),
+    );
+    set.gauge(
       "keystone_realm_last_seen_timestamp_seconds",
-      "Time at which a realm's node was last known to be online, in seconds since 1970, to within 5 minutes.",
-      ["realm"],
       seen((view) => view.realms().flatMap(({ name, status }) => instant({ realm: name }, status.lastSeen))),
     );
-    gauge(
+    set.gauge(
       "keystone_realm_key_expiry_timestamp_seconds",
-      "Expiry of the tailnet key of a realm's node, in seconds since 1970. No series for keys that don't expire.",
-      ["realm"],
       seen((view) => view.realms().flatMap(({ name, status }) => instant({ realm: name }, status.node?.keyExpiry))),
     );
-    gauge(
-      "keystone_tailnet_up",
-      "1 while tailscaled responds and is connected to its tailnet.",
-      [],
-      seen((view) => [[{}, Number(view.tailnet().state === "running")]]),
-    );
-    gauge(
-      "keystone_tailnet_state",
-      "1 for the current state of the tailnet: none, running, or the reason it is unavailable.",
-      ["state"],
-      seen((view) => [[{ state: view.tailnet().state }, 1]]),
-    );
-    gauge(
+    set.gauge("keystone_tailnet_up", seen((view) => [[{}, Number(view.tailnet().state === "running")]]));
+    set.gauge("keystone_tailnet_state", seen((view) => [[{ state: view.tailnet().state }, 1]]));
+    set.gauge(
       "keystone_tailnet_peers",
-      "Other nodes of the tailnet that this operator sees, by online state.",
-      ["online"],
       seen((view) => {
         const { online, offline } = view.tailnet();
         return [[{ online: "true" }, online], [{ online: "false" }, offline]];
       }),
     );
-    gauge(
+    set.gauge(
       "keystone_drain_pods",
-      "Unfinished pods of a realm whose grants, or parts of them, are being drained: running or terminating.",
-      ["realm", "state"],
       seen((view) =>
-        view.drains().flatMap(({ realm, running, terminating }): Sample[] => [
+        view.drains().flatMap(({ realm, running, terminating }): Row<"keystone_drain_pods">[] => [
           [{ realm, state: "running" }, running],
           [{ realm, state: "terminating" }, terminating],
         ])
       ),
     );
 
-    gauge(
+    set.gauge(
       "keystone_unreadable_objects",
-      "Existing objects that can't be read, by kind. Each is ignored and reported by an event on it.",
-      ["kind"],
-      seen((view) => [...view.unreadable()].map(([kind, count]): Sample => [{ kind }, count])),
+      seen((view) =>
+        [...view.unreadable()].map(([kind, count]): Row<"keystone_unreadable_objects"> => [{ kind }, count])
+      ),
     );
 
-    gauge(
-      "keystone_storage_size_bytes",
-      "Size of the API server's database when last read. No series if it isn't read.",
-      [],
-      seen((view) => view.storage().bytes === undefined ? [] : [[{}, view.storage().bytes!]]),
-    );
-    gauge(
-      "keystone_storage_quota_bytes",
-      "Configured size at which the API server's database accepts no more writes. No series if none is configured.",
-      [],
-      seen((view) => view.storage().quotaBytes === null ? [] : [[{}, view.storage().quotaBytes!]]),
-    );
-    gauge(
+    const bytes = (
+      name: "keystone_storage_size_bytes" | "keystone_storage_quota_bytes",
+      value: (storage: StorageSnapshot) => number | null | undefined,
+    ) =>
+      set.gauge(
+        name,
+        seen((view): Row<typeof name>[] => {
+          const size = value(view.storage()) ?? undefined;
+          return size === undefined ? [] : [[{}, size]];
+        }),
+      );
+    bytes("keystone_storage_size_bytes", (storage) => storage.bytes);
+    bytes("keystone_storage_quota_bytes", (storage) => storage.quotaBytes);
+    set.gauge(
       "keystone_guest_writes_closed",
-      "1 while guests may read and delete but not write, because the API server's database is nearly full.",
-      [],
       seen((view) => [[{}, Number(view.storage().guestWrites !== "Open")]]),
     );
 
-    const queues = (name: string, help: string, value: "depth" | "waiting" | "failing") =>
-      gauge(
-        name,
-        help,
-        ["controller"],
+    for (const value of ["depth", "waiting", "failing"] as const) {
+      set.gauge(
+        `keystone_workqueue_${value}`,
         seen((view) =>
-          Object.entries(view.queues).map(([controller, queue]): Sample => [{ controller }, queue[value]])
+          Object.entries(view.queues).map(([controller, queue]): Row<`keystone_workqueue_${typeof value}`> => [
+            { controller },
+            queue[value],
+          ])
         ),
       );
-    queues("keystone_workqueue_depth", "Keys that are due and waiting to be reconciled.", "depth");
-    queues("keystone_workqueue_waiting", "Keys that are waiting for an instant or a retry.", "waiting");
-    queues("keystone_workqueue_failing", "Keys whose last reconcile failed.", "failing");
-    gauge(
-      "keystone_clock_skew_seconds",
-      "Seconds by which the API server's clock is ahead of the operator's; 0 while they agree within 2 s. No grant ends while it isn't 0.",
-      [],
-      seen((view) => [[{}, view.skewMs() / 1000]]),
-    );
-    this.#reconciles = new Histogram({
-      name: "keystone_reconcile_duration_seconds",
-      help: "Duration of reconciles, by controller and outcome.",
-      labelNames: ["controller", "outcome"],
-      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 30],
-      registers,
-    });
-    this.#errors = new Counter({
-      name: "keystone_reconcile_errors_total",
-      help: "Failed reconciles, by controller and by the operator's reaction.",
-      labelNames: ["controller", "verdict"],
-      registers,
-    });
-    this.#requests = new Counter({
-      name: "keystone_api_requests_total",
-      help: "Requests to the API server, by verb, resource and status code; code 0 without a response.",
-      labelNames: ["verb", "resource", "code"],
-      registers,
-    });
-    this.#requestSeconds = new Histogram({
-      name: "keystone_api_request_duration_seconds",
-      help: "Duration of requests to the API server; for watches, until they began.",
-      labelNames: ["verb"],
-      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 30],
-      registers,
-    });
+    }
+    set.gauge("keystone_clock_skew_seconds", seen((view) => [[{}, view.skewMs() / 1000]]));
+  }
 
-    addProcessMetrics(this.registry);
+  /** Starts the counters of these loops at zero: the increase from an absent series to 1 is no rate. */
+  expect(controllers: Iterable<string>): void {
+    for (const controller of controllers) {
+      for (const outcome of failures) this.#error({ controller, outcome }, 0);
+    }
   }
 
   reconciled({ name, durationMs, outcome }: ReconcileRecord): void {
-    this.#reconciles.observe({ controller: name, outcome }, durationMs / 1000);
-    if (outcome !== "success" && outcome !== "aborted") this.#errors.inc({ controller: name, verdict: outcome });
+    this.#reconcile({ controller: name, outcome }, durationMs);
+    if (outcome !== "success" && outcome !== "aborted") this.#error({ controller: name, outcome });
   }
 
   requested(request: ApiRequest): void {
     const { verb, resource } = requestKind(request);
-    this.#requests.inc({ verb, resource, code: String(request.code) });
-    this.#requestSeconds.observe({ verb }, request.durationMs / 1000);
+    this.#request({ verb, resource, code: String(request.code) });
+    this.#requestTime({ verb }, request.durationMs);
   }
 
   /** Returns the metrics in the Prometheus text format. */
-  async text(): Promise<{ body: string; type: string }> {
-    return { body: await this.registry.metrics(), type: this.registry.contentType };
+  text(): Promise<{ body: string; type: string }> {
+    return this.#set.text();
   }
 }
 
 type Amounts = Readonly<Record<string, string>>;
 
-/** Converts quantities to numbers: Prometheus has 53 bits of precision, exact for bytes up to 8Pi. */
-const amounts = (quantities: Amounts | undefined, labels: Labels): Sample[] =>
-  Object.entries(quantities ?? {}).map(([resource, quantity]) => [
-    { ...labels, resource },
+const labelsOf = ({ name, spec }: GrantFacts): PerGrant => ({ grant: name, realm: spec.granteeRealm });
+
+/** Counts the phases of objects, with a series for each possible phase. */
+function counts<Phase extends string>(
+  all: readonly Phase[],
+  present: readonly Phase[],
+): [labels: { phase: string }, count: number][] {
+  const count = new Map(all.map((phase): [Phase, number] => [phase, 0]));
+  for (const phase of present) count.set(phase, (count.get(phase) ?? 0) + 1);
+  return [...count].map(([phase, count]) => [{ phase }, count]);
+}
+
+/**
+ * Converts quantities to numbers under their quota keys: a status may have `cpu` where the quota has `requests.cpu`.
+ * Prometheus has 53 bits of precision, exact for bytes up to 8Pi.
+ */
+const amounts = <Labels>(
+  quantities: Amounts | undefined,
+  labels: Labels,
+): [labels: Labels & { resource: string }, value: number][] =>
+  Object.entries(quantities ?? {}).map(([key, quantity]) => [
+    { ...labels, resource: quotaKey(key) },
     Number(parseQuantity(quantity).nanos) / 1e9,
   ]);
 
-const instant = (labels: Labels, text: string | undefined): Sample[] => {
+const freeOf = (hard: Amounts, used: Amounts): Amounts =>
+  Object.fromEntries(
+    Object.entries(hard).map(([key, most]) => {
+      const free = parseQuantity(most).subtract(parseQuantity(own(used, key) ?? "0"));
+      return [key, free.sign() < 0 ? "0" : free.toString()];
+    }),
+  );
+
+function instant<Labels>(labels: Labels, text: string | null | undefined): [labels: Labels, seconds: number][] {
   const at = Date.parse(text ?? "");
   return Number.isFinite(at) ? [[labels, at / 1000]] : [];
-};
+}
 
 /** True if the grant has not ended and is enforced by this cluster. */
 const isCurrent = ({ status }: GrantFacts): boolean =>

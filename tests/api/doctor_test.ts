@@ -13,6 +13,8 @@ import { apiResourceOf } from "../../src/cli/doctor/installed_objects.ts";
 import { byKubectl } from "../../src/cli/doctor/restore_command.ts";
 import { readInstalledObjects } from "../../src/cli/doctor/read_installed.ts";
 import { roleFindings } from "../../src/cli/doctor/role_findings.ts";
+import { storageFinding } from "../../src/cli/doctor/storage_findings.ts";
+import { defaultSettings } from "../../src/api/mod.ts";
 import { guestAttacks } from "../../src/cli/doctor/guest_attacks.ts";
 import { shippedManifests, type ShippedObject } from "../../src/cli/doctor/shipped_manifests.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
@@ -255,6 +257,54 @@ Deno.test("doctor", {
     const attacks = checks.filter(({ name }) => name === "attacks");
     assert.deepEqual(attacks.map(({ status }) => status), ["unknown"]);
     assert.match(attacks[0]!.message, /you may not impersonate guests/);
+  });
+
+  await step(t, "a guest: the own namespace is checked, and nothing fails for lack of rights", async () => {
+    const bob = await lab.user("bob");
+    const withoutNamespace = await findings(bob);
+    assert.deepEqual(withoutNamespace.filter(({ status }) => status === "fail" || status === "warn"), []);
+    assert.match(
+      withoutNamespace.find(({ name }) => name === "rbac")!.remedy,
+      /kubectl config set-context --current --namespace guest-REALM/,
+    );
+    await run(`kubectl --kubeconfig ${bob} config set-context --current --namespace guest-bob-home`);
+    const checks = await findings(bob);
+    const shown = checks.map(({ name, status }) => `${status} ${name}`);
+    assert.deepEqual(shown, ["ok cluster", "ok access", "ok grants", "ok room", "unknown rbac", "ok clocks"]);
+    assert.equal((await keystone(bob, ["doctor"])).code, 0);
+    await cluster.grants.patch("alice-to-bob", {
+      spec: { validity: { validUntil: new Date(Date.now() + 3_600_000).toISOString() } },
+    }, { type: "merge" });
+    await eventually("the end is near", async () => {
+      const found = (await findings(bob)).find(({ name }) => name === "grants")!;
+      return found.status === "warn" && /alice-to-bob ends at/.test(found.message) || JSON.stringify(found);
+    });
+    await cluster.grants.patch("alice-to-bob", { spec: { validity: null } }, { type: "merge" });
+    const mallory = await lab.user("mallory");
+    await run(`kubectl --kubeconfig ${mallory} config set-context --current --namespace guest-bob-home`);
+    const [refused] = (await findings(mallory)).filter(({ status }) => status === "fail");
+    assert.match(refused!.message, /You have no access to guest-bob-home/);
+  });
+
+  await step(t, "k3s without embedded etcd: its database has no limit of its own", async () => {
+    const storage = { ...defaultSettings.storage };
+    const found = (gitVersion: string, quotaBackendBytes: number | null) =>
+      storageFinding(rest, { ...defaultSettings, storage: { ...storage, quotaBackendBytes } }, gitVersion);
+    const k3s = "v1.34.4+k3s1";
+    const none = await found(k3s, null);
+    assert.equal(none.status, "ok");
+    assert.match(none.message, /never closed.*no embedded etcd/);
+    assert.equal((await found("v1.34.4", null)).status, "warn");
+    assert.match((await found(k3s, 2 ** 40)).message, /storage\.quotaBackendBytes.*no embedded etcd/);
+    const full = await found(k3s, 2 ** 20);
+    assert.equal(full.status, "warn");
+    assert.match(full.remedy, /^Raise storage\.quotaBackendBytes/);
+    const server = { name: "server", labels: { "node-role.kubernetes.io/etcd": "true" } };
+    const made = await cluster.apply({ apiVersion: "v1", kind: "Node", metadata: server });
+    assert.equal(made.code, 0, made.said);
+    assert.equal((await found(k3s, null)).status, "warn");
+    assert.match((await found(k3s, 2 ** 20)).remedy, /KeystoneStorageHalfFull/);
+    await run("kubectl delete node server");
   });
 
   await step(t, "each right of the operator and of guests is taken: found and named", async () => {

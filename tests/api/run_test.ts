@@ -76,7 +76,10 @@ Deno.test("deno task run", {
     // The standby reports the same.
     for (const { body } of [metrics, others]) {
       assert.match(body, /^keystone_grants\{phase="Active"\} 1$/m);
-      assert.match(body, /^keystone_grant_hard\{grant="shared",grantee="shared-home",resource="requests\.cpu"\} 1$/m);
+      assert.match(
+        body,
+        /^keystone_grant_hard\{grant="shared",realm="shared-home",resource="requests\.cpu",grantee="shared-home"\} 1$/m,
+      );
     }
     assert.match(
       metrics.body,

@@ -1,9 +1,11 @@
 /**
  * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`, the guest
  * guards and `docs/guards.md` from `deploy/guards`, the threat table of `docs/security.md` and `docs/attacks.md` from
- * `tests/hostile/threats.ts`, the table of charts' kinds in `docs/guests.md` from `src/core/admission/chart_values.ts`, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the
- * table of object kinds in guest namespaces (`src/core/guest/objects/mod.ts`) from the files beside it, and the copies
- * of `deploy/kustomize/base` and `crds/` in `deploy/chart`. Works offline; the same input gives the same files.
+ * `tests/hostile/threats.ts`, the table of charts' kinds in `docs/guests.md` from `src/core/admission/chart_values.ts`,
+ * the tables of `docs/monitoring.md` from `src/server/metric_table.ts`, the chart's dashboard from
+ * `deploy/dashboard.ts`, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the table of
+ * object kinds in guest namespaces (`src/core/guest/objects/mod.ts`) from the files beside it, and the copies of
+ * `deploy/kustomize/base` and `crds/` in `deploy/chart`. Works offline; the same input gives the same files.
  *
  * `--chart` also renders the parts of `deploy/kustomize` that come from `deploy/chart`, with Helm, which the lab
  * builds. `--check` writes nothing, lists the files that differ and fails. `--refresh` starts a lab first and reads the
@@ -17,10 +19,12 @@ import { groups } from "../../src/api/client/all_groups.ts";
 import { crdFiles } from "../../src/api/crd_files.ts";
 import { apiReference } from "../../src/api/api_reference.ts";
 import { chartFiles } from "../../deploy/chart_files.ts";
+import { dashboardFile } from "../../deploy/dashboard.ts";
 import { guardsPage } from "../../deploy/guards/page.ts";
 import { guestGuards } from "../../deploy/guards/guest_guards.ts";
 import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
 import { cliReference } from "../../src/cli/cli_reference.ts";
+import { metricReference } from "../../src/server/metric_reference.ts";
 import { attacksPage, securityPage } from "../hostile/hostile_attacks.ts";
 import { refusedKindsTable } from "../../src/core/admission/chart_values.ts";
 import { build } from "./build.ts";
@@ -81,6 +85,9 @@ async function refreshFromLab(): Promise<void> {
   await poll("the OpenAPI of the custom resources is published", published, { withinMs: 30_000, everyMs: 200 });
 }
 
+const withMetrics = (page: string): string =>
+  [...metricReference()].reduce((text, [source, part]) => withGeneratedPart(text, source, part), page);
+
 const { values: { check = false, refresh: anew = false, chart = false } } = parseArgs({
   args: Deno.args.filter((arg) => arg !== "--"),
   options: { check: { type: "boolean" }, refresh: { type: "boolean" }, chart: { type: "boolean" } },
@@ -99,6 +106,8 @@ const differing = [
     check,
   ),
   ...await writeReference("docs/attacks.md", await attacksPage(), check),
+  ...await writeReference("docs/monitoring.md", withMetrics(await page("monitoring")), check),
+  ...await writeReference("deploy/chart/files/dashboard.json", dashboardFile(), check),
   ...await writeFiles(await objectTable(), check),
   ...await writeFiles(await chartFiles(), check),
 ];

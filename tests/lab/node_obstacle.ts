@@ -74,6 +74,14 @@ export function imageObstacle(machine: Machine = thisMachine()): string | undefi
   return "The operator's image needs buildah, which is missing: `apt-get install -y buildah`.";
 }
 
+/** Returns the reason why this machine can't run Prometheus, with the remedy; undefined when it can. */
+export function prometheusObstacle(machine: Machine = thisMachine()): string | undefined {
+  const missing = ["prometheus", "promtool"].filter((program) => !inPath(program, machine));
+  if (missing.length === 0) return undefined;
+  return `Tests of metrics and alerts need missing programs (${missing.join(", ")}): ` +
+    "`apt-get install -y --no-install-recommends prometheus`.";
+}
+
 /** Returns the folder that has all network plugins a node needs. */
 export function pluginFolder(machine: Pick<Machine, "has"> = thisMachine()): string | undefined {
   return PLUGIN_FOLDERS.find((folder) => PLUGINS.every((plugin) => machine.has(`${folder}/${plugin}`)));

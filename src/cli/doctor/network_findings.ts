@@ -1,9 +1,20 @@
 /** Checks the network: the cluster's own ranges, and the enforcement of NetworkPolicies. */
 import type { ClusterFacts } from "../../core/facts.ts";
-import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor_finding.ts";
+import { type DoctorFinding, fail, ok, someOf, unknown, warn } from "./doctor_finding.ts";
 
-export function rangeFinding({ rangesUnknown, lanUnknown }: ClusterFacts): DoctorFinding {
+/** @param forbidden resources that the user may not read: the operator may, so their absence means nothing */
+export function rangeFinding(
+  { rangesUnknown, lanUnknown }: ClusterFacts,
+  forbidden: readonly string[],
+): DoctorFinding {
   const name = "ranges";
+  if (rangesUnknown !== undefined && forbidden.length > 0) {
+    return unknown(
+      name,
+      `You have no right to read ${someOf(forbidden)}, so the cluster's own ranges were not checked.`,
+      "Run keystone doctor as a cluster admin to include this check.",
+    );
+  }
   if (rangesUnknown !== undefined) {
     return fail(
       name,

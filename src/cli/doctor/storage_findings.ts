@@ -1,5 +1,6 @@
 /** Checks that the API server's database has room, and that the operator can read its size. */
 import { isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { FlowcontrolApiserverV1Api } from "../../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { RbacAuthorizationV1Api } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { Settings } from "../../api/mod.ts";
@@ -9,10 +10,19 @@ import { guestFlowName, guestWritesAnnotation, operatorName } from "../../core/n
 import { isForbidden } from "../grant_summary.ts";
 import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor_finding.ts";
 
-export async function storageFinding(rest: RestClient, { storage: rules }: Settings): Promise<DoctorFinding> {
+/** @param gitVersion version of the API server, as it reports it */
+export async function storageFinding(
+  rest: RestClient,
+  { storage: rules }: Settings,
+  gitVersion: string,
+): Promise<DoctorFinding> {
   const { quotaBackendBytes: quota } = rules;
   const name = "storage";
+  const isUnlimited = await hasNoLimit(rest, gitVersion);
   if (quota === null) {
+    if (isUnlimited) {
+      return ok(name, `storage.quotaBackendBytes is null: guests' writes are never closed. ${withoutLimit}`);
+    }
     return warn(
       name,
       "storage.quotaBackendBytes is not set: guests' writes are not closed before the API server's database is full.",
@@ -39,10 +49,15 @@ export async function storageFinding(rest: RestClient, { storage: rules }: Setti
         "kubectl apply -f deploy/kustomize/base/rbac.yaml",
       );
     }
-    return bytes < quota / 2 ? ok(name, `${size}.`) : warn(
+    if (bytes < quota / 2) {
+      return ok(name, isUnlimited ? `${size} (storage.quotaBackendBytes). ${withoutLimit}` : `${size}.`);
+    }
+    return warn(
       name,
-      `${size} (storage.quotaBackendBytes).`,
-      "See KeystoneStorageHalfFull in docs/alerts.md.",
+      `${size} (storage.quotaBackendBytes).${isUnlimited ? ` ${withoutLimit}` : ""}`,
+      isUnlimited
+        ? "Raise storage.quotaBackendBytes to the size to which guests may grow the database (docs/configuration.md)."
+        : "See KeystoneStorageHalfFull in docs/alerts.md.",
     );
   } catch (error) {
     if (isForbidden(error)) {
@@ -58,6 +73,20 @@ export async function storageFinding(rest: RestClient, { storage: rules }: Setti
       `${error.message} Guests' writes are not closed before the database is full.`,
       "Monitor its size with your provider's tools.",
     );
+  }
+}
+
+const withoutLimit = "This k3s has no embedded etcd, and SQL databases have no limit of their own.";
+
+/** Reports whether the API server is a k3s without embedded etcd, whose servers have a label. */
+async function hasNoLimit(rest: RestClient, gitVersion: string): Promise<boolean> {
+  if (!/\+k3s\d/.test(gitVersion)) return false;
+  try {
+    const { items } = await new CoreV1Api(rest).nodes.list({ labelSelector: "node-role.kubernetes.io/etcd", limit: 1 });
+    return items.length === 0;
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return false;
   }
 }
 

@@ -10,6 +10,18 @@ import type { NodeFacts, RealmWorld } from "./realm_world.ts";
 
 type Said = Omit<DesiredCondition, "type">;
 
+/** Reasons of the state Error: an admin has to act. */
+export const realmErrorReasons = [
+  "NameConflict",
+  "DuplicateIdentity",
+  "NodeNotFound",
+  "SeveralNodes",
+  "NodeReplaced",
+  "KeyExpired",
+] as const;
+
+type RealmErrorReason = (typeof realmErrorReasons)[number];
+
 /** Result of one observation. */
 export interface Observation {
   state: ConnectionState;
@@ -102,10 +114,12 @@ export function doubtfulUntil({ realm, rivals, tailnet, missingSince }: RealmWor
 }
 
 /** Returns the observation if no node can be trusted until a person acts. */
-const refused = (reason: string, message: string): Observation => {
-  const said: Said = { status: "False", reason, message };
+const refused = (reason: RealmErrorReason, message: string): Observation => {
+  const said = saidOf(reason, message);
   return { state: "Error", reachable: said, verified: said, node: null };
 };
+
+const saidOf = (reason: RealmErrorReason, message: string): Said => ({ status: "False", reason, message });
 
 /** Returns the observation if the tailnet can't be queried: a verified node stays so for the same identity and pin. */
 function unasked(realm: RealmFacts, state: ConnectionState, unknown: Said): Observation {
@@ -156,7 +170,7 @@ function replacedMessage(
 function reachability({ realm, ping, now }: RealmWorld, node: NodeFacts): [ConnectionState, Said] {
   const { dnsName } = node;
   if (node.self) return ["Connected", { status: "True", reason: "Self", message: "This is the operator's own node." }];
-  if (isExpired(node, now)) return ["Error", { status: "False", reason: "KeyExpired", message: expiredMessage(node) }];
+  if (isExpired(node, now)) return ["Error", saidOf("KeyExpired", expiredMessage(node))];
   if (!node.online) {
     return ["Disconnected", {
       status: "False",
