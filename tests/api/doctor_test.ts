@@ -409,7 +409,7 @@ Deno.test("doctor", {
         patch("clusterrole keystone-front", [{
           op: "add",
           path: "/aggregationRule",
-          value: { clusterRoleSelectors: [{ matchLabels: { "example.com/more": "true" } }] },
+          value: { clusterRoleSelectors: [{ matchLabels: { "rbac.authorization.k8s.io/aggregate-to-view": "true" } }] },
         }]),
         /keystone-front may not list grants\.keystone\.io/,
       ],

@@ -137,11 +137,40 @@ function missingOfJob(
     : missing(`${running.filter(isReadyPod).length} of ${wanted} run`);
 }
 
-/** Returns the uids of the object and of all that it made, except pods. */
+/**
+ * Returns the uids of the object and of all that it made, except pods. Events come late, so a refusal of a ReplicaSet that
+ * lacks no pods any more is left out.
+ */
 function uidsOf(view: NamespaceView, { metadata }: WatchedObject): string[] {
-  const owned = [...view.ownedBy("ReplicaSet", metadata.uid), ...view.ownedBy("Job", metadata.uid)];
-  return [metadata.uid, ...owned.map(({ metadata }) => metadata.uid)];
+  const lacking = view.ownedBy("ReplicaSet", metadata.uid).filter((set) =>
+    activePodsOf(view, set).length < set.spec.replicas
+  );
+  return [metadata.uid, ...[...lacking, ...view.ownedBy("Job", metadata.uid)].map(({ metadata }) => metadata.uid)];
 }
+
+const activePodsOf = (view: NamespaceView, { metadata }: WatchedObject): WatchedObject[] =>
+  view.ownedBy("Pod", metadata.uid).filter((pod) => !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined);
+
+/**
+ * Reports whether the controllers have seen what this test has seen: the pods of each ReplicaSet are those in its status,
+ * and the sums of a Deployment's ReplicaSets are those in its status. Each controller writes the status after it has acted
+ * on what it saw, so until then it may still scale. On a busy machine that takes seconds.
+ */
+function isSettled(view: NamespaceView): boolean {
+  const counts = (status: AnyObject = {}) => [status["replicas"] ?? 0, status["readyReplicas"] ?? 0];
+  const sets = view.of("ReplicaSet").every((set) => {
+    const pods = activePodsOf(view, set);
+    const [replicas, ready] = counts(set.status);
+    return replicas === pods.length && ready === pods.filter(isReadyPod).length;
+  });
+  return sets && view.of("Deployment").every((deployment) => {
+    const owned = view.ownedBy("ReplicaSet", deployment.metadata.uid).map(({ status }) => counts(status));
+    const [replicas, ready] = counts(deployment.status);
+    return replicas === sum(owned.map(([each]) => each)) && ready === sum(owned.map(([, each]) => each));
+  });
+}
+
+const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 const missingPods = (view: NamespaceView): MissingPart[] =>
   view.of("Pod").filter((pod) => !hasEnded(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
@@ -194,7 +223,7 @@ function finalReasons(
   const refusals = missing.map(({ uids }) =>
     uids.flatMap((uid) => view.refusals.get(uid) ?? []).sort((a, b) => b.at - a.at)[0]
   );
-  const isFinal = missing.every((each, index) => {
+  const isFinal = isSettled(view) && missing.every((each, index) => {
     if (each.unschedulable && quiet > unschedulableMs) return true;
     const refusal = refusals[index];
     // Without its ReplicaSet a Deployment's status isn't written.
