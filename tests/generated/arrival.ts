@@ -2,6 +2,7 @@
  * Arrival of workloads, as the controllers report it: all pods run, the roll-out is complete, the claims are bound. And
  * rest: everything has arrived, or the controllers were refused again after the last change.
  */
+import { parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import { type AnyObject, type ComparedKind, hasEnded, isReadyPod, type WatchedObject } from "./live_object.ts";
 import { madeUpClasses } from "./made_up_nodes.ts";
 import type { NamespaceView } from "./namespace_views.ts";
@@ -32,6 +33,11 @@ export interface Arrival {
 
 /** Time without a change that follows a refusal before it counts as final: the first retries come within it. */
 const quietMs = 700;
+/**
+ * The same in the middle of a roll-out. After a conflict the deployment controller writes the status although it could not
+ * scale the old ReplicaSet, and tries again when it has seen the newer one.
+ */
+const rollOutQuietMs = 3000;
 /** Time after which the same state is checked again before it counts as arrived. */
 const confirmMs = 100;
 /** Time in which quotas, caches and this test's watches learn of a change; refusals within it are about the time before. */
@@ -170,6 +176,45 @@ function isSettled(view: NamespaceView): boolean {
   });
 }
 
+const isRollingOut = (view: NamespaceView): boolean =>
+  view.of("Deployment").some(({ metadata }) =>
+    view.ownedBy("ReplicaSet", metadata.uid).filter(({ spec }) => spec.replicas > 0).length > 1
+  );
+
+/** Returns a quota that counts other pods than there are: its controller is late, or missed one that came and went. */
+export function miscountedQuota(view: NamespaceView): string | undefined {
+  const pods = view.of("Pod");
+  const actual: Record<string, number> = {
+    pods: pods.filter((pod) => !hasEnded(pod)).length,
+    "count/pods": pods.length,
+    persistentvolumeclaims: view.of("PersistentVolumeClaim").length,
+  };
+  for (const { metadata, spec, status } of view.of("ResourceQuota")) {
+    if (spec.scopes !== undefined || spec.scopeSelector !== undefined) continue;
+    for (const [key, count] of Object.entries(actual)) {
+      const used = status?.used?.[key];
+      if (used !== undefined && Number(used) !== count) {
+        return `quota ${metadata.name} counts ${used} ${key}, but there are ${count}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Reports whether the quota that refused something has room for it by now, so that the controller's next try succeeds. */
+function hasRoomNow(view: NamespaceView, refusal: string): boolean {
+  const [, name = "", requested = ""] = /exceeded quota: ([^,]+), requested: (.*?), used: /.exec(refusal) ?? [];
+  const { hard, used } = view.named("ResourceQuota", name)?.status ?? {};
+  return hard !== undefined && requested.split(",").every((part) => {
+    const [key = "", amount = ""] = part.split("=");
+    const [has, limit] = [used?.[key], hard[key]].map((each) => parseQuantity(String(each ?? 0))) as [
+      Quantity,
+      Quantity,
+    ];
+    return has.add(parseQuantity(amount)).compare(limit) <= 0;
+  });
+}
+
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 const missingPods = (view: NamespaceView): MissingPart[] =>
@@ -219,16 +264,16 @@ function finalReasons(
 ): string[] | undefined {
   const changedAt = Math.max(view.changedAt, start);
   const quiet = now - changedAt;
-  if (quiet < quietMs) return undefined;
+  if (quiet < (isRollingOut(view) ? rollOutQuietMs : quietMs)) return undefined;
   const refusals = missing.map(({ uids }) =>
     uids.flatMap((uid) => view.refusals.get(uid) ?? []).sort((a, b) => b.at - a.at)[0]
   );
-  const isFinal = isSettled(view) && missing.every((each, index) => {
+  const isFinal = isSettled(view) && miscountedQuota(view) === undefined && missing.every((each, index) => {
     if (each.unschedulable && quiet > unschedulableMs) return true;
     const refusal = refusals[index];
     // Without its ReplicaSet a Deployment's status isn't written.
     const isObserved = !each.unobserved || refusal?.reason === "ReplicaSetCreateError";
-    return refusal !== undefined && refusal.at > changedAt + lagMs && isObserved;
+    return refusal !== undefined && refusal.at > changedAt + lagMs && isObserved && !hasRoomNow(view, refusal.message);
   });
   const wasRefused = refusals.some((refusal) => refusal !== undefined && refusal.at > start);
   const limit = wasRefused ? silentMs.refusedBefore : silentMs.neverRefused;
