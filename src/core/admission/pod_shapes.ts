@@ -40,6 +40,8 @@ export interface QuotaPlace {
   ledger: Ledger;
   /** Claims of equal size and class, so that many of them cost little. */
   claims?: Map<string, Omit<ClaimShape, "name">>;
+  /** Pods of templates that were sized, so that advice with another number of pods costs little. */
+  shapes?: Map<unknown, PodShape>;
 }
 
 /** Answers about a template's pods, and amounts to try. */
@@ -56,8 +58,13 @@ export interface Tried {
  * @param at path of the template, for messages
  */
 export function shapeOf(place: QuotaPlace, at: string, template: unknown, { pod, resized }: Tried = {}): PodShape {
+  const isPlain = pod === undefined && resized === undefined;
+  const known = isPlain ? place.shapes?.get(template) : undefined;
+  if (known) return known;
   const written = podSpecFrom(`${at}${at ? "." : ""}spec`, partsOf(template).spec);
-  return shapeOfPod(place, written, pod, resized);
+  const shape = shapeOfPod(place, written, pod, resized);
+  if (isPlain) place.shapes?.set(template, shape);
+  return shape;
 }
 
 function shapeOfPod(place: QuotaPlace, written: PodSpec, admitted?: PodSpec, resized?: ResourceList): PodShape {
