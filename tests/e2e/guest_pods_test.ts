@@ -115,11 +115,11 @@ nodeTest("guests run pods on a node", async (t) => {
           !metadata?.deletionTimestamp && status?.phase !== "Succeeded"
         );
         const running = pods.filter((pod) => isReady(pod) && imagesOf(pod).every((image) => images.has(image)));
-        const isComplete = await this.#isComplete();
-        if (isComplete && running.length === this.chart.pods && pods.length === running.length) {
+        const progress = await this.#progress();
+        if (progress === "complete" && running.length === this.chart.pods && pods.length === running.length) {
           return { came: true, reason: "" };
         }
-        return `complete: ${isComplete}, ${running.length} of ${pods.length} run: ${pods.map(stateOf).join("; ")}`;
+        return `${progress}; ${running.length} of ${pods.length} run: ${pods.map(stateOf).join("; ")}`;
       }, 120_000);
     }
 
@@ -131,17 +131,18 @@ nodeTest("guests run pods on a node", async (t) => {
       return /exceeded quota/.test(stdout) ? stdout : undefined;
     }
 
-    /** Reports whether the controller has rolled out the last change, as `kubectl rollout status` does. */
-    async #isComplete(): Promise<boolean> {
+    /** Returns `complete` if the controller has rolled out the last change, else what it waits for, as kubectl says it. */
+    async #progress(): Promise<string> {
       const { workload } = this.chart;
       if (workload.startsWith("job/")) {
         const path = "jsonpath={.spec.parallelism} {.status.ready}";
         const { stdout } = await lab.kubectl(["-n", this.namespace, "get", workload, "-o", path]);
         const [wanted, ready] = stdout.split(" ");
-        return wanted === ready;
+        return wanted === ready ? "complete" : `${ready} of ${wanted} pods are ready`;
       }
       const args = ["-n", this.namespace, "rollout", "status", workload, "--watch=false"];
-      return /successfully rolled out|roll(ing update|out) complete/.test((await lab.kubectl(args)).stdout);
+      const { stdout } = await lab.kubectl(args);
+      return /successfully rolled out|(rolling update|roll out) complete/.test(stdout) ? "complete" : stdout.trim();
     }
   }
 
@@ -161,7 +162,7 @@ nodeTest("guests run pods on a node", async (t) => {
   for (const running of compared.values()) running.catch(() => {});
 
   const states = "guest-states";
-  const bob = await guestOf("states", { cpu: "100", "limits.cpu": "200", memory: "8Gi" });
+  const bob = await guestOf("states", { cpu: "100", memory: "8Gi", "ephemeral-storage": "100Gi" });
   succeeded(
     await lab.kubectl(["-n", states, "apply", "-f", "-"], {
       kubeconfig: bob,

@@ -217,7 +217,12 @@ function containerFinding(pod: Pod, world: ReportWorld): PodFinding | undefined 
       return fail(`${noun}: ${waiting?.reason ?? "restarted"}`, killed, probeRemedy(pod, container));
     }
     if (killed) {
-      restarted ??= { about: `${noun}: restarted`, reason: killed, remedy: probeRemedy(pod, container), status: "warn" };
+      restarted ??= {
+        about: `${noun}: restarted`,
+        reason: killed,
+        remedy: probeRemedy(pod, container),
+        status: "warn",
+      };
     }
     if (waiting?.reason && !startsByItself.has(waiting.reason)) {
       if (waiting.reason === "CrashLoopBackOff" && last) {
@@ -320,7 +325,9 @@ function notReady(pod: Pod, world: ReportWorld): PodFinding {
   return fail(
     "NotReady",
     `It runs, but ${which}.${said}`,
-    "Check its readinessProbe, and its output: kubectl logs " + `${podName(pod)}.`,
+    `Check its ${/startup/i.test(said) ? "startupProbe" : "readinessProbe"}, and its output: kubectl logs ${
+      podName(pod)
+    }.`,
   );
 }
 
