@@ -1,5 +1,6 @@
 /** The table of all guards, for the policies, the page and the attacks. */
 import type { Guard, Policy } from "./guard.ts";
+import { accountsPolicy } from "./account_guards.ts";
 import { endsPolicy } from "./ends.ts";
 import { claimsPolicy, classesPolicy } from "./claims.ts";
 import { metadataPolicy } from "./metadata.ts";
@@ -16,6 +17,7 @@ export const guardPolicies: readonly Policy[] = [
   claimsPolicy,
   classesPolicy,
   secretsPolicy,
+  accountsPolicy,
   dataPolicy,
   metadataPolicy,
 ];

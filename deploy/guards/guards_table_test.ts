@@ -31,7 +31,7 @@ Deno.test("guards: each name is in the table once and has attacks", () => {
   // A field that no tested version has can't be sent; tests/hostile removes a known field from the list instead.
   const untried = guards.filter(({ attacks }) => attacks.length === 0).map(({ name }) => name);
   // Guards on requests without an object are tested in tests/hostile/verbs_test.ts.
-  assert.deepEqual(untried, ["pod-fields", "container-fields", "workload-fields", "forced-end"]);
+  assert.deepEqual(untried, ["pod-fields", "container-fields", "workload-fields", "forced-end", "account-count"]);
 });
 
 Deno.test("guards: an expression fails: the request is refused; each policy has a binding that denies", () => {
@@ -67,6 +67,7 @@ Deno.test("guards: an operator of an older revision manages the namespace: only 
   assert.equal(Math.max(...revisions), guardsRevision, "a new guard raises the revision");
   const first = guards.filter(({ since }) => since === 0).map(({ name }) => name);
   assert.deepEqual(first.sort(), [
+    "account-count",
     "account-tokens",
     "external-ips",
     "external-name",

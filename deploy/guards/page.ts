@@ -69,7 +69,7 @@ namespaces (\`keystone.io/guards-warn\`), like all [settings of guards](configur
 
 Policies are installed before their operator runs, and with kustomize they stay in a roll-back. So a new version's guards come into
 force in a guest namespace only once an operator of that version manages it. That operator then writes their settings, such as
-\`guards.warn\`, and the annotation \`keystone.io/guards\` on the namespace. Without the annotation only the oldest guards are in
+\`guards.warn\`, and the annotation \`keystone.io/guards\` on the namespace. Without the annotation only these guards are in
 force: ${guards.filter(({ since }) => since === 0).map(({ name }) => `\`${name}\``).join(", ")}.
 
 ## Fields of a pod

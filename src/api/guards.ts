@@ -45,6 +45,7 @@ export const guardNames = [
   "volume-name",
   "storage-class",
   "account-tokens",
+  "account-count",
   "device-keys",
   "metadata-size",
   "owners",

@@ -17,6 +17,7 @@ import { enforcementFinding, rangeFinding } from "./doctor/network_findings.ts";
 import { operatorFindings } from "./doctor/operator_findings.ts";
 import { priorityFindings } from "./doctor/priority_findings.ts";
 import { readInstalledObjects, unreadFindings } from "./doctor/read_installed.ts";
+import { rightFindings } from "./doctor/right_findings.ts";
 import { roleFindings, rolesHold } from "./doctor/role_findings.ts";
 import { type ShippedManifests, shippedManifests } from "./doctor/shipped_manifests.ts";
 import { storageFinding } from "./doctor/storage_findings.ts";
@@ -154,11 +155,16 @@ export async function installedFindings(
     ...roleFindings(ofBase.installed, commands.base),
     ...roleFindings(ofWebhook.installed, commands.webhook),
   ];
+  const rights = await rightFindings(rest, [
+    { installed: ofBase.installed, install: commands.base },
+    { installed: ofWebhook.installed, install: commands.webhook },
+  ]);
   const unread = [...ofBase.unread, ...ofDefinitions.unread, ...ofWebhook.unread];
   return [
     ...definitionFindings(ofDefinitions.installed, commands),
     ...(guards.length > 0 || unread.some(({ kind }) => kind.startsWith("Validating")) ? guards : [guardsHold()]),
     ...(roles.length > 0 || unread.some(({ kind }) => /Role/.test(kind)) ? roles : [rolesHold()]),
+    ...rights,
     ...priorityFindings(ofBase.installed, commands),
     ...await webhookFindings(rest, configuration, now),
     ...(configuration ? serviceFindings(configuration, ofWebhook.installed, commands.webhook) : []),

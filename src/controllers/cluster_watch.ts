@@ -29,6 +29,8 @@ export class ClusterWatch {
   readonly #reflectors: { name: keyof ClusterSources["unread"]; reflector: StoreReflector; synced: boolean }[] = [];
   readonly #listeners: (() => void)[] = [];
   readonly #podRanges: PodRangeWatch | undefined;
+  /** Cache: each review asks for it. */
+  #nodeStates: readonly NodeState[] | undefined;
   #facts: ClusterFacts;
 
   /**
@@ -44,6 +46,7 @@ export class ClusterWatch {
   ) {
     this.#settings = settings;
     this.#nodes = createNodeStore({ nodeStates });
+    this.#nodes.subscribe(() => this.#nodeStates = undefined);
     this.#podRanges = podRanges;
     const observe = <T extends KubernetesObject, P>(
       name: keyof ClusterSources["unread"],
@@ -79,7 +82,7 @@ export class ClusterWatch {
 
   /** Labels and taints of all nodes; undefined if they are not kept, or not all known. */
   get nodeStates(): readonly NodeState[] | undefined {
-    const states = this.#nodes.list().flatMap(({ state }) => state ? [state] : []);
+    const states = this.#nodeStates ??= this.#nodes.list().flatMap(({ state }) => state ? [state] : []);
     return this.#isSynced("nodes") && states.length === this.#nodes.size ? states : undefined;
   }
 

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitionFindings } from "../../src/cli/doctor/definition_findings.ts";
@@ -12,6 +13,13 @@ import { guardFindings, isGuard } from "../../src/cli/doctor/guard_findings.ts";
 import { apiResourceOf } from "../../src/cli/doctor/installed_objects.ts";
 import { byKubectl } from "../../src/cli/doctor/restore_command.ts";
 import { readInstalledObjects } from "../../src/cli/doctor/read_installed.ts";
+import {
+  type InstalledPart,
+  missingRightsByUse,
+  neededRights,
+  rightFindings,
+} from "../../src/cli/doctor/right_findings.ts";
+import { inWordsOfRight, type Right, rightsOf, type Rule } from "../../src/cli/doctor/role_rights.ts";
 import { roleFindings } from "../../src/cli/doctor/role_findings.ts";
 import { storageFinding } from "../../src/cli/doctor/storage_findings.ts";
 import { defaultSettings } from "../../src/api/mod.ts";
@@ -23,12 +31,21 @@ import { keystone } from "../fixtures/keystone_command.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
 import { tailnetOf } from "../fixtures/stand_ins.ts";
 import { eventually, prepared, root, startOperator, step } from "../fixtures/test_operator.ts";
+import { AUTHORIZATION } from "../lab/apiserver.ts";
 import { build } from "../lab/build.ts";
 import { runCommand } from "../lab/command.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 
 type Spec = Record<string, unknown>;
+
+/** Returns the rule that gives only this right. */
+const ruleOf = ({ verb, group, resource, only, path }: Right): Rule => ({
+  verbs: [verb],
+  ...(path === undefined
+    ? { apiGroups: [group!], resources: [resource!], ...(only === undefined ? {} : { resourceNames: [only] }) }
+    : { nonResourceURLs: [path] }),
+});
 
 Deno.test("doctor", {
   // The test changes the guards, and the API server has to reach this process on loopback.
@@ -124,7 +141,18 @@ Deno.test("doctor", {
     }, 20_000);
     const checks = await findings();
     for (
-      const name of ["crds", "guards", "roles", "priority", "webhook", "attacks", "ranges", "operator", "tailscaled"]
+      const name of [
+        "crds",
+        "guards",
+        "roles",
+        "rights",
+        "priority",
+        "webhook",
+        "attacks",
+        "ranges",
+        "operator",
+        "tailscaled",
+      ]
     ) {
       assert.ok(
         checks.some((each) => each.name === name && each.status === "ok"),
@@ -342,6 +370,177 @@ Deno.test("doctor", {
     assert.ok(found.some(({ message }) => message.startsWith("ClusterRole keystone-operator does not exist")));
     for (const remedy of new Set(found.map(({ remedy }) => remedy))) await run(remedy);
     assert.deepEqual(await open("roles"), []);
+  });
+
+  const partsOf = async () => [
+    { installed: (await readInstalledObjects(rest, base)).installed, install: byKubectl.base },
+    { installed: (await readInstalledObjects(rest, webhook)).installed, install: byKubectl.webhook },
+  ];
+  /** Returns the finding on each account that lacks rights by use, and the rights in words. */
+  const lacking = async (parts: InstalledPart[]): Promise<string[]> => {
+    const found = await rightFindings(rest, parts);
+    return found.filter(({ status }) => status === "fail").map(({ message }) => message);
+  };
+  await step(t, "each right of Keystone's accounts is taken: the API server refuses exactly that", async () => {
+    const parts = await partsOf();
+    const needed = neededRights([...base, ...webhook]);
+    const roles = new Set(needed.map(({ by: [role] }) => role!));
+    const singles = new Map([...roles].map((role) => [role, (role.rules as Rule[]).map((rule) => rightsOf(rule))]));
+    const rounds = Math.max(...[...singles.values()].flat().map((rights) => rights.length));
+    let taken = 0;
+    // In each round one right of every rule; what is taken then has to be refused, and nothing else.
+    for (let round = 0; round < rounds; round++) {
+      const expected: string[] = [];
+      const live = new Map<ShippedObject, ShippedObject>();
+      for (const [role, rules] of singles) {
+        const left = rules.flatMap((rights) => {
+          const at = rights.length - 1 - round;
+          if (rights[at] !== undefined) expected.push(`${role.metadata.name} ${inWordsOfRight(rights[at])}`);
+          return rights.filter((_, index) => index !== at);
+        });
+        const api = apiOf(role);
+        const before = await api.get(role.metadata.name);
+        live.set(role, before);
+        await api.replace({ ...before, rules: left.map(ruleOf) } as ShippedObject);
+      }
+      taken += expected.length;
+      await eventually(`round ${round}: what was taken is refused`, async () => {
+        const missing = (await missingRightsByUse(rest, needed)).map((right) =>
+          `${right.by[0]!.metadata.name} ${inWordsOfRight(right)}`
+        );
+        return isDeepStrictEqual(missing.sort(), expected.sort()) || `${missing}\ninstead of\n${expected}`;
+      });
+      for (const [role, { rules }] of live) {
+        const api = apiOf(role);
+        await api.replace({ ...await api.get(role.metadata.name), rules } as ShippedObject);
+      }
+    }
+    assert.equal(taken, needed.length);
+    await eventually("nothing is refused", async () => (await lacking(parts)).join() || true);
+  });
+
+  await step(t, "rights don't work for one reason or another: found, and the remedy restores them", async () => {
+    const remove = "kubectl delete";
+    const patch = (object: string, list: unknown) => `kubectl patch ${object} --type=json -p '${JSON.stringify(list)}'`;
+    const replaced = (path: string, value: unknown) => [{ op: "replace", path, value }];
+    const cases: [what: string, command: string, says: RegExp][] = [
+      [
+        "a binding is deleted",
+        `${remove} clusterrolebinding keystone-operator`,
+        /ServiceAccount keystone-system\/keystone-operator may not get grants\.keystone\.io,/,
+      ],
+      [
+        "a binding in a namespace is deleted",
+        `${remove} -n keystone-system rolebinding keystone-operator`,
+        /keystone-operator may not create leases\.coordination\.k8s\.io in keystone-system,/,
+      ],
+      [
+        "a subject is in another namespace",
+        patch("clusterrolebinding keystone-front", replaced("/subjects/0/namespace", "default")),
+        /keystone-front may not list grants\.keystone\.io/,
+      ],
+      [
+        "a subject has another name",
+        patch("-n default rolebinding keystone-operator", replaced("/subjects/0/name", "keystone")),
+        /keystone-operator may not list endpointslices\.discovery\.k8s\.io in default/,
+      ],
+      [
+        "a role is edited",
+        patch("clusterrole keystone-operator", replaced("/rules/0/verbs", ["get"])),
+        /keystone-operator may not list grants\.keystone\.io/,
+      ],
+      [
+        "a role is deleted",
+        `${remove} -n keystone-system role keystone-webhook`,
+        /keystone-operator may not list secrets \(keystone-webhook\) in keystone-system.*not found/,
+      ],
+      [
+        "a role becomes an aggregated one",
+        patch("clusterrole keystone-front", [{
+          op: "add",
+          path: "/aggregationRule",
+          value: { clusterRoleSelectors: [{ matchLabels: { "rbac.authorization.k8s.io/aggregate-to-view": "true" } }] },
+        }]),
+        /keystone-front may not list grants\.keystone\.io/,
+      ],
+      [
+        "an account has a second role",
+        "kubectl create clusterrolebinding more --clusterrole=view --serviceaccount=keystone-system:keystone-operator",
+        /ClusterRoleBinding more gives ServiceAccount keystone-system\/keystone-operator the ClusterRole view/,
+      ],
+    ];
+    for (const [what, command, says] of cases) {
+      await run(command);
+      const found = await eventually(`${what}: found`, async () => {
+        const found = await open("rights");
+        return found.some(({ message }) => says.test(message)) ? found : JSON.stringify(found);
+      });
+      for (const { remedy } of found) await run(remedy);
+      await eventually(`${what}: nothing is left`, async () => {
+        const left = [...await open("rights"), ...await open("roles")];
+        return left.length === 0 || JSON.stringify(left);
+      });
+    }
+  });
+
+  await step(t, "another authorizer denies the operator a right: found, with its reason", async () => {
+    const certificates = `${lab.dir}/certificates`;
+    const server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: await Deno.readTextFile(`${certificates}/apiserver.crt`),
+      key: await Deno.readTextFile(`${certificates}/apiserver.key`),
+      onListen: () => {},
+    }, async (request) => {
+      const { apiVersion, kind, spec } = await request.json();
+      const denied = spec.resourceAttributes?.resource === "pods" && spec.resourceAttributes.verb === "delete";
+      const status = denied ? { allowed: false, denied, reason: "no deletions today" } : { allowed: false };
+      return Response.json({ apiVersion, kind, status });
+    });
+    await using _ = { [Symbol.asyncDispose]: () => server.shutdown() };
+    const kubeConfigFile = `${lab.dir}/authorizer.kubeconfig`;
+    await Deno.writeTextFile(
+      kubeConfigFile,
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: [{
+          name: "a",
+          cluster: {
+            server: `https://127.0.0.1:${server.addr.port}`,
+            "certificate-authority": `${certificates}/ca.crt`,
+          },
+        }],
+        contexts: [{ name: "a", context: { cluster: "a", user: "a" } }],
+        "current-context": "a",
+        users: [{ name: "a", user: {} }],
+      }),
+    );
+    const webhook = {
+      timeout: "3s",
+      subjectAccessReviewVersion: "v1",
+      matchConditionSubjectAccessReviewVersion: "v1",
+      failurePolicy: "NoOpinion",
+      authorizedTTL: "1s",
+      unauthorizedTTL: "1s",
+      connectionInfo: { type: "KubeConfigFile", kubeConfigFile },
+      matchConditions: [{ expression: "request.user == 'system:serviceaccount:keystone-system:keystone-operator'" }],
+    };
+    const authorization = (authorizers: object[]) =>
+      Deno.writeTextFile(`${lab.dir}/authorization.yaml`, JSON.stringify({ ...AUTHORIZATION, authorizers }));
+    await authorization([{ type: "Webhook", name: "strict", webhook }, ...AUTHORIZATION.authorizers]);
+    const [found] = await eventually("found", async () => {
+      const found = await open("rights");
+      return found.length > 0 ? found : "not yet";
+    }, 90_000);
+    assert.match(
+      found!.message,
+      /keystone-operator may not delete pods: .*The API server's reason: no deletions today/,
+    );
+    assert.match(found!.remedy, /--authorization-config/);
+    assert.deepEqual(await open("roles"), []);
+    await authorization(AUTHORIZATION.authorizers);
+    await eventually("nothing is left", async () => (await open("rights")).length === 0 || "not yet", 90_000);
   });
 
   await step(

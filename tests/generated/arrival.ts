@@ -2,6 +2,7 @@
  * Arrival of workloads, as the controllers report it: all pods run, the roll-out is complete, the claims are bound. And
  * rest: everything has arrived, or the controllers were refused again after the last change.
  */
+import { parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import { type AnyObject, type ComparedKind, hasEnded, isReadyPod, type WatchedObject } from "./live_object.ts";
 import { madeUpClasses } from "./made_up_nodes.ts";
 import type { NamespaceView } from "./namespace_views.ts";
@@ -32,6 +33,11 @@ export interface Arrival {
 
 /** Time without a change that follows a refusal before it counts as final: the first retries come within it. */
 const quietMs = 700;
+/**
+ * The same in the middle of a roll-out. After a conflict the deployment controller writes the status although it could not
+ * scale the old ReplicaSet, and tries again when it has seen the newer one.
+ */
+const rollOutQuietMs = 3000;
 /** Time after which the same state is checked again before it counts as arrived. */
 const confirmMs = 100;
 /** Time in which quotas, caches and this test's watches learn of a change; refusals within it are about the time before. */
@@ -145,11 +151,79 @@ function missingOfJob(
     : missing(`${running.filter(isReadyPod).length} of ${wanted} run`);
 }
 
-/** Returns the uids of the object and of all that it made, except pods. */
+/**
+ * Returns the uids of the object and of all that it made, except pods. Events come late, so a refusal of a ReplicaSet that
+ * lacks no pods any more is left out.
+ */
 function uidsOf(view: NamespaceView, { metadata }: WatchedObject): string[] {
-  const owned = [...view.ownedBy("ReplicaSet", metadata.uid), ...view.ownedBy("Job", metadata.uid)];
-  return [metadata.uid, ...owned.map(({ metadata }) => metadata.uid)];
+  const lacking = view.ownedBy("ReplicaSet", metadata.uid).filter((set) =>
+    activePodsOf(view, set).length < set.spec.replicas
+  );
+  return [metadata.uid, ...[...lacking, ...view.ownedBy("Job", metadata.uid)].map(({ metadata }) => metadata.uid)];
 }
+
+const activePodsOf = (view: NamespaceView, { metadata }: WatchedObject): WatchedObject[] =>
+  view.ownedBy("Pod", metadata.uid).filter((pod) => !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined);
+
+/**
+ * Reports whether the controllers have seen what this test has seen: the pods of each ReplicaSet are those in its status,
+ * and the sums of a Deployment's ReplicaSets are those in its status. Each controller writes the status after it has acted
+ * on what it saw, so until then it may still scale. On a busy machine that takes seconds.
+ */
+function isSettled(view: NamespaceView): boolean {
+  const counts = (status: AnyObject = {}) => [status["replicas"] ?? 0, status["readyReplicas"] ?? 0];
+  const sets = view.of("ReplicaSet").every((set) => {
+    const pods = activePodsOf(view, set);
+    const [replicas, ready] = counts(set.status);
+    return replicas === pods.length && ready === pods.filter(isReadyPod).length;
+  });
+  return sets && view.of("Deployment").every((deployment) => {
+    const owned = view.ownedBy("ReplicaSet", deployment.metadata.uid).map(({ status }) => counts(status));
+    const [replicas, ready] = counts(deployment.status);
+    return replicas === sum(owned.map(([each]) => each)) && ready === sum(owned.map(([, each]) => each));
+  });
+}
+
+const isRollingOut = (view: NamespaceView): boolean =>
+  view.of("Deployment").some(({ metadata }) =>
+    view.ownedBy("ReplicaSet", metadata.uid).filter(({ spec }) => spec.replicas > 0).length > 1
+  );
+
+/** Returns a quota that counts other pods than there are: its controller is late, or missed one that came and went. */
+export function miscountedQuota(view: NamespaceView): string | undefined {
+  const pods = view.of("Pod");
+  const actual: Record<string, number> = {
+    pods: pods.filter((pod) => !hasEnded(pod)).length,
+    "count/pods": pods.length,
+    persistentvolumeclaims: view.of("PersistentVolumeClaim").length,
+  };
+  for (const { metadata, spec, status } of view.of("ResourceQuota")) {
+    if (spec.scopes !== undefined || spec.scopeSelector !== undefined) continue;
+    for (const [key, count] of Object.entries(actual)) {
+      const used = status?.used?.[key];
+      if (used !== undefined && Number(used) !== count) {
+        return `quota ${metadata.name} counts ${used} ${key}, but there are ${count}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Reports whether the quota that refused something has room for it by now, so that the controller's next try succeeds. */
+function hasRoomNow(view: NamespaceView, refusal: string): boolean {
+  const [, name = "", requested = ""] = /exceeded quota: ([^,]+), requested: (.*?), used: /.exec(refusal) ?? [];
+  const { hard, used } = view.named("ResourceQuota", name)?.status ?? {};
+  return hard !== undefined && requested.split(",").every((part) => {
+    const [key = "", amount = ""] = part.split("=");
+    const [has, limit] = [used?.[key], hard[key]].map((each) => parseQuantity(String(each ?? 0))) as [
+      Quantity,
+      Quantity,
+    ];
+    return has.add(parseQuantity(amount)).compare(limit) <= 0;
+  });
+}
+
+const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 const missingPods = (view: NamespaceView): MissingPart[] =>
   view.of("Pod").filter((pod) => !hasEnded(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
@@ -198,16 +272,16 @@ function finalReasons(
 ): string[] | undefined {
   const changedAt = Math.max(view.changedAt, start);
   const quiet = now - changedAt;
-  if (quiet < quietMs) return undefined;
+  if (quiet < (isRollingOut(view) ? rollOutQuietMs : quietMs)) return undefined;
   const refusals = missing.map(({ uids }) =>
     uids.flatMap((uid) => view.refusals.get(uid) ?? []).sort((a, b) => b.at - a.at)[0]
   );
-  const isFinal = missing.every((each, index) => {
+  const isFinal = isSettled(view) && miscountedQuota(view) === undefined && missing.every((each, index) => {
     if (each.unschedulable && quiet > unschedulableMs) return true;
     const refusal = refusals[index];
     // Without its ReplicaSet a Deployment's status isn't written.
     const isObserved = !each.unobserved || refusal?.reason === "ReplicaSetCreateError";
-    return refusal !== undefined && refusal.at > changedAt + lagMs && isObserved;
+    return refusal !== undefined && refusal.at > changedAt + lagMs && isObserved && !hasRoomNow(view, refusal.message);
   });
   const wasRefused = refusals.some((refusal) => refusal !== undefined && refusal.at > start);
   const limit = wasRefused ? silentMs.refusedBefore : silentMs.neverRefused;

@@ -12,7 +12,7 @@ import { clientOf, eventually, prepared, startOperator, type TestCluster } from 
 import { type Lab, startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 import { randomOf } from "../simulation/random.ts";
-import { type AppliedObject, type Arrival, isAtRest } from "./arrival.ts";
+import { type AppliedObject, type Arrival, isAtRest, miscountedQuota } from "./arrival.ts";
 import { type GeneratedCase, guestProfiles, type Preparation } from "./generated_case.ts";
 import { GuestSlot } from "./guest_slot.ts";
 import { type AnyObject, type ComparedKind, comparedKinds, resourceOfKind } from "./live_object.ts";
@@ -257,7 +257,7 @@ async function tried(
     let rest = await isAtRest(view, [...applied.values()]);
     if (rest.arrived && real.some(({ kind }) => kind === "CronJob")) rest = await finished(scene, slot, applied);
     const came = rest.arrived && refused.length === 0;
-    const spoiled = came ? undefined : slot.miscounted();
+    const spoiled = came ? undefined : miscountedQuota(view);
     onResult({
       seed,
       index,

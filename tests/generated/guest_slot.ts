@@ -4,7 +4,7 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { clientOf, eventually, grantOf, type TestCluster } from "../fixtures/test_operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { GuestProfile } from "./generated_case.ts";
-import { type AnyObject, type ComparedKind, comparedKinds, hasEnded, resourceOfKind } from "./live_object.ts";
+import { type AnyObject, type ComparedKind, comparedKinds, resourceOfKind } from "./live_object.ts";
 import type { NamespaceView, NamespaceViews } from "./namespace_views.ts";
 
 /** Kinds that a case leaves behind, owners first. */
@@ -106,27 +106,6 @@ export class GuestSlot implements Disposable {
       return /exceeded quota|minimum|maximum|ratio|per (Container|Pod)|no grant gives/i.test(error.message) ||
         error.message;
     }
-  }
-
-  /** Returns a quota that counts other pods than there are: its controller missed one that came and went. */
-  miscounted(): string | undefined {
-    const pods = this.view.of("Pod");
-    const claims = this.view.of("PersistentVolumeClaim").length;
-    const actual: Record<string, number> = {
-      pods: pods.filter((pod) => !hasEnded(pod)).length,
-      "count/pods": pods.length,
-      persistentvolumeclaims: claims,
-    };
-    for (const { metadata, spec, status } of this.view.of("ResourceQuota")) {
-      if (spec.scopes !== undefined || spec.scopeSelector !== undefined) continue;
-      for (const [key, count] of Object.entries(actual)) {
-        const used = status?.used?.[key];
-        if (used !== undefined && Number(used) !== count) {
-          return `quota ${metadata.name} counts ${used} ${key}, but there are ${count}`;
-        }
-      }
-    }
-    return undefined;
   }
 
   /** Deletes everything that a case has left; returns what the quota still counts, and then another realm is needed. */

@@ -43,6 +43,7 @@ const guestNamespace = (name: string, annotations: Record<string, string>): Guar
     spec: {
       hard: {
         pods: "100",
+        "count/serviceaccounts": "100",
         "requests.example.com/gpu": "4",
         "hostile-none.storageclass.storage.k8s.io/requests.storage": "10Gi",
         "hostile-zero.storageclass.storage.k8s.io/requests.storage": "0",
@@ -160,6 +161,36 @@ Deno.test("guards on guests' requests", async (t) => {
     });
     assert.deepEqual(wrong, []);
     assert.ok(judged > 100, `${judged}`);
+  });
+
+  await step(t, "the quota does not count accounts: guests create none, until it does", async () => {
+    const namespace = `guest-hostile-uncounted-${suffix}`;
+    leaving.defer(async () => {
+      await lab.kubectl(["delete", "namespace", "--wait=false", namespace]);
+    });
+    const objects = guestNamespace(namespace, {});
+    const quota = objects[1] as { spec: { hard: Record<string, string> } };
+    const { "count/serviceaccounts": count, ...others } = quota.spec.hard;
+    quota.spec.hard = others;
+    const made = await cluster.apply(...objects);
+    assert.equal(made.code, 0, made.said);
+    const account = (name: string) => ({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name } });
+    await eventually("the guest has access, and is refused", async () => {
+      const said = await create(mallory, "ServiceAccount", namespace, account("early"));
+      return /ResourceQuota keystone has no count\/serviceaccounts: .*\(guard account-count\)/.test(said) ||
+        said || "it goes through";
+    });
+    await eventually("Kubernetes creates the account default", async () => {
+      return (await lab.kubectl(["get", "serviceaccount", "default", "-n", namespace])).code === 0 || "not yet";
+    });
+    const admins = await lab.kubectl(["create", "serviceaccount", "admins", "-n", namespace]);
+    assert.equal(admins.code, 0, admins.stderr);
+    const patch = JSON.stringify({ spec: { hard: { "count/serviceaccounts": count } } });
+    const patched = await lab.kubectl(["patch", "resourcequota", "keystone", "-n", namespace, "-p", patch]);
+    assert.equal(patched.code, 0, patched.stderr);
+    await eventually("the guest creates an account", async () => {
+      return await create(mallory, "ServiceAccount", namespace, account("counted")) || true;
+    });
   });
 
   await step(t, "the quota is missing: no pod is created, everything else works", async () => {

@@ -97,7 +97,13 @@ Deno.test("metadata and claims of guests", async (t) => {
       apiVersion: "v1",
       kind: "ResourceQuota",
       metadata: { name: "keystone", namespace },
-      spec: { hard: { pods: "50", "hostile-none.storageclass.storage.k8s.io/requests.storage": "10Gi" } },
+      spec: {
+        hard: {
+          pods: "50",
+          "count/serviceaccounts": "50",
+          "hostile-none.storageclass.storage.k8s.io/requests.storage": "10Gi",
+        },
+      },
     },
   );
   assert.equal(made.code, 0, made.said);

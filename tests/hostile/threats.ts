@@ -316,16 +316,18 @@ export const threats: readonly Threat[] = [
     threat: "a guest gains rights by a ServiceAccount",
     against:
       "guests create accounts but no roles, bindings or tokens, and can't impersonate; Secrets with tokens and annotations " +
-      "that hand out identities elsewhere are refused; requests with such a token share the guests' seats",
+      "that hand out identities elsewhere are refused; requests with such a token share the guests' seats; accounts are " +
+      "created only where the quota counts them, also during an upgrade",
     left:
       "rights and trust that you give to system:authenticated, to all accounts or to accounts of a guest namespace " +
       "([accounts and tokens](#accounts-and-tokens))",
     triedBy: [
       `${verbs}: a guest's account: gives no right, token or identity`,
       `${verbs}: accounts: counted by the quota`,
+      `${guards}: the quota does not count accounts: guests create none, until it does`,
       `${guards}: all N attacks of the table are refused`,
     ],
-    guards: ["account-tokens", "projected-sources"],
+    guards: ["account-tokens", "account-count", "projected-sources"],
   },
   {
     threat: "a guest holds objects past the end",

@@ -23,6 +23,13 @@ export const AUDIT_POLICY = {
   ],
 };
 
+/** The authorizers of real clusters. The API server reads the file again when it changes, so tests can add some. */
+export const AUTHORIZATION = {
+  apiVersion: "apiserver.config.k8s.io/v1",
+  kind: "AuthorizationConfiguration",
+  authorizers: [{ type: "Node", name: "node" }, { type: "RBAC", name: "rbac" }],
+};
+
 const NO_NODE = [
   // No pod needs the `kubernetes` Service here, and its endpoints may not be on loopback.
   "--endpoint-reconciler-type=none",
@@ -59,7 +66,7 @@ export function apiserver(binary: string, dir: string, ports: LabPorts, network?
       "--service-account-issuer=https://kubernetes.default.svc",
       `--service-account-key-file=${certificates}/service-accounts.pub`,
       `--service-account-signing-key-file=${certificates}/service-accounts.key`,
-      "--authorization-mode=Node,RBAC",
+      `--authorization-config=${dir}/authorization.yaml`,
       "--allow-privileged=true",
       "--kubelet-preferred-address-types=InternalIP",
       `--audit-policy-file=${dir}/audit-policy.yaml`,

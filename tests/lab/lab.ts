@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { apiserver, AUDIT_POLICY, labAddress } from "./apiserver.ts";
+import { apiserver, AUDIT_POLICY, AUTHORIZATION, labAddress } from "./apiserver.ts";
 import { type Binaries, build } from "./build.ts";
 import { makeAuthority, makeClientCertificate, makeServerCertificate, makeSigningKeys } from "./lab_certificates.ts";
 import { type CommandResult, runCommand } from "./command.ts";
@@ -91,6 +91,7 @@ const SOCKET_PATH_LIMIT = 103;
 const CONTENT = [
   ".lock",
   "audit-policy.yaml",
+  "authorization.yaml",
   "certificates",
   "etcd",
   "headscale",
@@ -692,6 +693,7 @@ async function writeCertificates(dir: string, lab: Lab): Promise<void> {
   writePrivate(lab.kubeconfig, kubeconfigFor({ server: lab.server, authority: authority.certificate }, "admin", admin));
   updateState(dir, (state) => state.users.admin = lab.kubeconfig);
   Deno.writeTextFileSync(`${dir}/audit-policy.yaml`, JSON.stringify(AUDIT_POLICY, null, 2));
+  Deno.writeTextFileSync(`${dir}/authorization.yaml`, JSON.stringify(AUTHORIZATION, null, 2));
 }
 
 function writePrivate(path: string, text: string): void {

@@ -2,62 +2,11 @@
 import { type DoctorFinding, fail, ok, someOf, warn } from "./doctor_finding.ts";
 import { installedName, type InstalledObject, kubectlName } from "./installed_objects.ts";
 import { restoreCommand } from "./restore_command.ts";
-import { differencesOf, inWords } from "./object_difference.ts";
+import { differencesOf, type FieldDifference, inWords } from "./object_difference.ts";
+import { missingRights, type Rule } from "./role_rights.ts";
 import { guestRole, operatorName } from "../../core/names.ts";
 
 const name = "roles";
-
-interface Rule {
-  verbs: string[];
-  apiGroups?: string[];
-  resources?: string[];
-  resourceNames?: string[];
-  nonResourceURLs?: string[];
-}
-
-/** One right: a verb on one resource, or on one path. */
-interface Right {
-  verb: string;
-  group?: string;
-  resource?: string;
-  /** Only on the object of this name. */
-  only?: string;
-  path?: string;
-}
-
-/** Returns the rights that a rule gives, one by one. */
-function rightsOf({ verbs, apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] }: Rule): Right[] {
-  const names: { only?: string }[] = resourceNames.length === 0 ? [{}] : resourceNames.map((only) => ({ only }));
-  return verbs.flatMap((verb) => [
-    ...nonResourceURLs.map((path) => ({ verb, path })),
-    ...apiGroups.flatMap((group) =>
-      resources.flatMap((resource) => names.map((name) => ({ verb, group, resource, ...name })))
-    ),
-  ]);
-}
-
-/** Reports whether a right includes another one. */
-function includes(given: Right, wanted: Right): boolean {
-  const is = (a: string | undefined, b: string | undefined) => a === b || (a === "*" && b !== undefined);
-  if (!is(given.verb, wanted.verb)) return false;
-  if (wanted.path !== undefined) {
-    return is(given.path, wanted.path) ||
-      (given.path?.endsWith("*") === true && wanted.path.startsWith(given.path.slice(0, -1)));
-  }
-  return is(given.group, wanted.group) && is(given.resource, wanted.resource) &&
-    (given.only === undefined || given.only === wanted.only);
-}
-
-const inWordsOfRight = ({ verb, group, resource, only, path }: Right): string =>
-  path !== undefined
-    ? `${verb} ${path}`
-    : `${verb} ${resource}${group === "" ? "" : `.${group}`}${only === undefined ? "" : ` (${only})`}`;
-
-/** Returns the rights in `wanted` that `given` doesn't include, in words. */
-export function missingRights(wanted: readonly Rule[], given: readonly Rule[]): string[] {
-  const have = given.flatMap(rightsOf);
-  return wanted.flatMap(rightsOf).filter((right) => !have.some((each) => includes(each, right))).map(inWordsOfRight);
-}
 
 const kinds = new Set(["ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding", "ServiceAccount", "Namespace"]);
 
@@ -70,48 +19,64 @@ function findingsOf(installed: InstalledObject, install: string): DoctorFinding[
   const { shipped, live } = installed;
   const whose = installedName(shipped);
   const isViewers = shipped.metadata.name === "keystone-viewer";
-  if (live === undefined) {
-    const report = isViewers ? warn : fail;
-    return [report(name, `${whose} does not exist: ${consequenceOf(installed)}.`, install)];
-  }
-  if (shipped.kind === "ServiceAccount" || shipped.kind === "Namespace") return [];
+  const consequence = consequenceOf(installed);
+  const remedy = roleRemedy(installed, install);
+  if (remedy === undefined) return [];
+  if (live === undefined) return [(isViewers ? warn : fail)(name, `${whose} does not exist: ${consequence}.`, remedy)];
+  const { missing, added, changed } = changesOf(installed);
   const found: DoctorFinding[] = [];
-  if ("rules" in shipped) {
-    const [wanted, given] = [shipped.rules as Rule[], (live.rules ?? []) as Rule[]];
-    const missing = missingRights(wanted, given);
-    const added = missingRights(given, wanted);
-    if (missing.length > 0) {
-      found.push((isViewers ? warn : fail)(
-        name,
-        `${whose} lacks ${someOf(missing)}: ${consequenceOf(installed)}.`,
-        install,
-      ));
-    }
-    if (added.length > 0) {
-      const report = shipped.metadata.name === guestRole ? fail : warn;
-      found.push(report(name, `${whose} gives more than it was shipped with: ${someOf(added)}.`, install));
-    }
+  if (missing.length > 0) {
+    found.push((isViewers ? warn : fail)(name, `${whose} lacks ${someOf(missing)}: ${consequence}.`, remedy));
   }
-  const { rules: _, ...rest } = shipped;
-  const { rules: _live, ...others } = live;
+  if (added.length > 0) {
+    const report = shipped.metadata.name === guestRole ? fail : warn;
+    found.push(report(name, `${whose} gives more than it was shipped with: ${someOf(added)}.`, remedy));
+  }
+  if (changed.length > 0) {
+    const words = someOf(changed.map(inWords), 3);
+    found.push(fail(name, `${whose} was changed: ${words}: ${consequence}.`, remedy));
+  }
+  return found;
+}
+
+/** Differences of a role or binding to the shipped one. */
+interface RoleChanges {
+  /** Rights that a role lacks, and those that it has in addition, in words. */
+  missing: string[];
+  added: string[];
+  changed: FieldDifference[];
+}
+
+function changesOf({ shipped, live = shipped }: InstalledObject): RoleChanges {
+  if (shipped.kind === "ServiceAccount" || shipped.kind === "Namespace") return { missing: [], added: [], changed: [] };
   const content = ({ roleRef, subjects, aggregationRule }: Record<string, unknown>) => ({
     ...(roleRef ? { roleRef } : {}),
     ...(subjects ? { subjects: withoutDefaults(subjects) } : {}),
     ...(aggregationRule ? { aggregationRule } : {}),
   });
-  const differences = differencesOf(content(rest), content(others));
-  if (differences.length > 0) {
-    // A binding's role can't be changed.
-    const remade = differences.some(({ field }) => field.startsWith("roleRef"));
-    found.push(fail(
-      name,
-      `${whose} was changed: ${someOf(differences.map(inWords), 3)}: ${consequenceOf(installed)}.`,
-      remade
-        ? `kubectl delete ${kubectlName(shipped)} && ${install}`
-        : restoreCommand({ ...installed, differences }, install),
-    ));
+  const [wanted, given] = [shipped.rules, live.rules].map((rules) => (rules ?? []) as Rule[]) as [Rule[], Rule[]];
+  return {
+    missing: missingRights(wanted, given),
+    added: missingRights(given, wanted),
+    changed: differencesOf(content(shipped), content(live)),
+  };
+}
+
+/** Returns the command that makes the object the shipped one again; undefined if it is that. */
+export function roleRemedy(installed: InstalledObject, install: string): string | undefined {
+  const { shipped, live } = installed;
+  if (live === undefined) return install;
+  const { missing, added, changed } = changesOf(installed);
+  // A binding's role can't be changed.
+  if (changed.some(({ field }) => field.startsWith("roleRef"))) {
+    return `kubectl delete ${kubectlName(shipped)} && ${install}`;
   }
-  return found;
+  // An aggregation rule goes first: a controller would write the role's rules by it again.
+  const rules = missing.length + added.length > 0
+    ? [{ pointer: "/rules", field: "rules", live: live.rules ?? [], shipped: shipped.rules }]
+    : [];
+  const differences = [...changed, ...rules];
+  return differences.length === 0 ? undefined : restoreCommand({ ...installed, differences }, install);
 }
 
 /** Returns subjects without the API group that the API server adds. */

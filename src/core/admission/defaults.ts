@@ -167,11 +167,13 @@ function outOfRange({ name, resources }: Container, limits: readonly LimitRangeI
 }
 
 function podOutOfRange(spec: PodSpec, limits: readonly LimitRangeItem[]): string | undefined {
+  const items = limits.filter(({ type }) => type === "Pod");
+  if (items.length === 0) return undefined;
   const sides = {
     requests: sideOf(withoutOverhead(spec), "requests"),
     limits: sideOf(withoutOverhead(spec), "limits"),
   };
-  return rangeText("The pod", sides, limits.filter(({ type }) => type === "Pod"));
+  return rangeText("The pod", sides, items);
 }
 
 function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRangeItem[]): string | undefined {

@@ -35,7 +35,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
   if (typeof kind !== "string") {
     throw new UnreadableWorkload(`kind is ${JSON.stringify(kind)}. It must be a kind, such as Deployment.`);
   }
-  const place: QuotaPlace = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
+  const place: QuotaPlace = { around, ledger: Ledger.of(around.quotas), claims: new Map(), shapes: new Map() };
   const course = courseOf(place, change);
   const obstacle = course.missing > 0 ? change.obstacle ?? course.obstacle ?? course.each?.obstacle : course.obstacle;
   const exceeded = exceededBy(place, change, course);

@@ -40,6 +40,8 @@ export interface QuotaPlace {
   ledger: Ledger;
   /** Claims of equal size and class, so that many of them cost little. */
   claims?: Map<string, Omit<ClaimShape, "name">>;
+  /** Pods of templates that were sized, so that advice with another number of pods costs little. */
+  shapes?: Map<unknown, PodShape>;
 }
 
 /** Answers about a template's pods, and amounts to try. */
@@ -56,14 +58,18 @@ export interface Tried {
  * @param at path of the template, for messages
  */
 export function shapeOf(place: QuotaPlace, at: string, template: unknown, { pod, resized }: Tried = {}): PodShape {
-  const written = podSpecFrom(`${at}${at ? "." : ""}spec`, partsOf(template).spec);
-  return shapeOfPod(place, written, pod, resized);
+  const known = pod ? undefined : place.shapes?.get(template);
+  const shape = known ?? shapeOfPod(place, podSpecFrom(`${at}${at ? "." : ""}spec`, partsOf(template).spec), pod);
+  if (!pod) place.shapes?.set(template, shape);
+  if (!resized) return shape;
+  const usage = new Map([...shape.usage, ...resized]);
+  return { ...shape, usage, pod: place.ledger.loadOf(usage, countsPod(shape.spec)) };
 }
 
-function shapeOfPod(place: QuotaPlace, written: PodSpec, admitted?: PodSpec, resized?: ResourceList): PodShape {
+function shapeOfPod(place: QuotaPlace, written: PodSpec, admitted?: PodSpec): PodShape {
   const { around, ledger } = place;
   const { spec, obstacle } = admitted ? { spec: admitted, obstacle: undefined } : modelled(written, around);
-  const usage = new Map([...usageOfPod(spec), ...resized ?? []]);
+  const usage = usageOfPod(spec);
   const volumes = itemsOf(spec.volumes).map(partsOf).filter(({ ephemeral }) => partsOf(ephemeral).volumeClaimTemplate)
     .map(({ name, ephemeral }) =>
       claimShape(place, stringOf(name), partsOf(partsOf(ephemeral).volumeClaimTemplate).spec)

@@ -6,7 +6,7 @@ import { sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Autoscaler, NodeState, Outcome, QuotaRoom, QuotaScope, Surroundings } from "./change.ts";
 import type { Giver } from "./givers.ts";
-import { partsOf, readableList, stringOf } from "./fields.ts";
+import { type Fields, partsOf, readableList, stringOf } from "./fields.ts";
 
 /**
  * Returns a ResourceQuota of the namespace.
@@ -14,7 +14,20 @@ import { partsOf, readableList, stringOf } from "./fields.ts";
  * @param givers grants to the realm: they give what quota `keystone` has
  */
 export function quotaRoomOf(quota: unknown, givers: readonly Giver[] = []): QuotaRoom {
-  const { metadata, spec, status } = partsOf(quota);
+  const read = partsOf(quota);
+  const known = rooms.get(read);
+  if (known && known.givers.length === givers.length && known.givers.every((giver, index) => giver === givers[index])) {
+    return known.room;
+  }
+  const room = roomOf(read, givers);
+  rooms.set(read, { room, givers });
+  return room;
+}
+
+/** Cache: the webhook judges by the same quota many times, and a changed quota is another object. */
+const rooms = new WeakMap<Fields, { room: QuotaRoom; givers: readonly Giver[] }>();
+
+function roomOf({ metadata, spec, status }: Fields, givers: readonly Giver[]): QuotaRoom {
   const name = stringOf(partsOf(metadata).name);
   const { scopes, scopeSelector, hard: asked } = partsOf(spec);
   const hard = readableList(partsOf(status).hard);

@@ -50,6 +50,9 @@ function provisioningRemedy(said: string): string {
   if (/storageclass.*not found/i.test(said)) {
     return "Change spec.storageClassName: the claim has to be deleted and created again.";
   }
+  if (/kubernetes\.io\/no-provisioner/.test(said)) {
+    return "No free volume of this class fits, and none is made by itself: ask a cluster admin for one, or request less.";
+  }
   if (/no storage class is set/.test(said)) {
     return "Set spec.storageClassName (the claim has to be created again), or have a default StorageClass set.";
   }

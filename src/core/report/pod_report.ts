@@ -1,11 +1,11 @@
 /** One pod: the first reason that it does not run, by its status, its claims and its events. */
 import type { ContainerStatus, PersistentVolumeClaim, Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { claimProblem } from "./claim_problem.ts";
-import { eventsOf } from "./event_report.ts";
+import { eventsOf, eventTime } from "./event_report.ts";
 import { excerpt, fewOf, type Problem, sentence } from "./finding.ts";
 import { relative } from "./relative_time.ts";
 import { refusalReason } from "./refusal_reason.ts";
-import type { ReportWorld } from "./reported_objects.ts";
+import type { ReportedEvent, ReportWorld } from "./reported_objects.ts";
 
 /** Something about a pod; equal texts of several pods are reported once. */
 export interface PodFinding extends Problem {
@@ -203,7 +203,7 @@ function claimFinding(pod: Pod, world: ReportWorld): PodFinding | undefined {
 
 const startsByItself = new Set(["ContainerCreating", "PodInitializing"]);
 
-/** Returns the first container that waits, has failed, or was restarted for lack of memory. */
+/** Returns the first container that waits, has failed, or was restarted for lack of memory or by a probe. */
 function containerFinding(pod: Pod, world: ReportWorld): PodFinding | undefined {
   const init = new Set((pod.status?.initContainerStatuses ?? []).map(({ name }) => name));
   let restarted: PodFinding | undefined;
@@ -212,6 +212,18 @@ function containerFinding(pod: Pod, world: ReportWorld): PodFinding | undefined 
     const noun = `${init.has(name) ? "init container" : "container"} ${name}`;
     const { waiting, terminated } = state ?? {};
     const last = lastState?.terminated;
+    const killed = killedByProbe(pod, container, world);
+    if (killed && (!state?.running || !isPodReady(pod))) {
+      return fail(`${noun}: ${waiting?.reason ?? "restarted"}`, killed, probeRemedy(pod, container));
+    }
+    if (killed) {
+      restarted ??= {
+        about: `${noun}: restarted`,
+        reason: killed,
+        remedy: probeRemedy(pod, container),
+        status: "warn",
+      };
+    }
     if (waiting?.reason && !startsByItself.has(waiting.reason)) {
       if (waiting.reason === "CrashLoopBackOff" && last) {
         const remedy = isOutOfMemory(last) ? memoryRemedy : logs(pod, container);
@@ -237,6 +249,24 @@ function containerFinding(pod: Pod, world: ReportWorld): PodFinding | undefined 
   }
   return restarted ?? mountFinding(pod, world);
 }
+
+/** Returns that a probe ended the container's last run; undefined if it ended by itself. */
+function killedByProbe(pod: Pod, { name, state, lastState }: ContainerStatus, world: ReportWorld): string | undefined {
+  const began = (state?.terminated ?? lastState?.terminated)?.startedAt;
+  if (began === undefined) return undefined;
+  const during = (event: ReportedEvent) => Date.parse(eventTime(event)) >= Date.parse(began);
+  const probe = eventsOf(pod, world, "Killing").filter(during).map(({ message = "" }) =>
+    /^Container (\S+) failed (liveness|startup) probe/.exec(message)
+  ).find((found) => found?.[1] === name)?.[2];
+  if (probe === undefined) return undefined;
+  const [unhealthy] = eventsOf(pod, world, "Unhealthy").filter(({ message = "" }) =>
+    message.toLowerCase().startsWith(`${probe} probe failed`)
+  );
+  return `Its ${probe}Probe fails, so it is started again. ${excerpt(unhealthy?.message ?? "")}`.trim();
+}
+
+const probeRemedy = (pod: Pod, { name }: ContainerStatus): string =>
+  `Correct the probe, or give it more time; read the output: kubectl logs ${podName(pod)} -c ${name} --previous.`;
 
 function waitingRemedy(reason: string, message = ""): string {
   if (/^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|RegistryUnavailable)$/.test(reason)) {
@@ -295,7 +325,9 @@ function notReady(pod: Pod, world: ReportWorld): PodFinding {
   return fail(
     "NotReady",
     `It runs, but ${which}.${said}`,
-    "Check its readinessProbe, and its output: kubectl logs " + `${podName(pod)}.`,
+    `Check its ${/startup/i.test(said) ? "startupProbe" : "readinessProbe"}, and its output: kubectl logs ${
+      podName(pod)
+    }.`,
   );
 }
 
