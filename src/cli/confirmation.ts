@@ -27,7 +27,7 @@ export async function confirm(session: Session, yes: unknown, asked: Confirmatio
 }
 
 async function orCancelled(session: Session, { question }: Confirmation): Promise<boolean> {
-  using dialog = openDialog(session);
+  using dialog = await openDialog(session);
   try {
     return await dialog.confirm({ message: question, preset: false });
   } catch (error) {

@@ -17,6 +17,7 @@ import { Observed } from "./observed.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
 import { momentOf, periodFrom, periodInWords } from "./time_flags.ts";
 import { wrapped } from "./wrapped_text.ts";
+import type { Moment } from "./written_instant.ts";
 
 const collect = (value: string, before: string[] = []): string[] => [...before, ...value.split(",")];
 
@@ -134,7 +135,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
   }
   const gpus = gpusIn(offered);
   const say = (text: string) => session.say(wrapped(text, session.io.width));
-  using dialog = openDialog(session);
+  using dialog = await openDialog(session);
   try {
     const answers = await askForGrant(
       dialog,
@@ -160,7 +161,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
     for (const [heading, text] of termsInWords(name, grant.spec as never, trust, moment)) {
       session.say(wrapped(`  ${`${heading}:`.padEnd(9)}${text}`, session.io.width, 9));
     }
-    for (const note of notes) say(`Note: ${note}`);
+    for (const note of [...notes, ...periodFrom(given, moment).notes]) say(`Note: ${note}`);
     for (const warning of await warningsOf(session, seen, grant)) {
       say(`${session.colours.yellow("Warning:")} ${warning}`);
     }
@@ -171,7 +172,8 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
       sayIfInterrupted("The grant may have been created. See: keystone grants");
       printed(session, await createGrant(rest, grant, isServer), options.dryRun);
     } else printManifest(session, grant);
-    sameWithout(session, answers, moment);
+    const isFromKnown = given.from === undefined && knownGrantor(session, seen) === options.from;
+    sameWithout(session, answers, isFromKnown, moment);
   } catch (error) {
     if (error instanceof Cancelled) throw no(nothing);
     throw error;
@@ -181,11 +183,10 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
 }
 
 /** Prints the command line that does the same as the form did. */
-function sameWithout(session: Session, { name, options }: Answers, moment: ReturnType<typeof momentOf>): void {
+function sameWithout(session: Session, { name, options }: Answers, isFromKnown: boolean, moment: Moment): void {
   if (session.flags.output === "json" || session.flags.output === "yaml") return;
-  const known = session.io.env("KEYSTONE_REALM") === options.from;
   const { from: _, ...others } = options;
-  const words = sameCommand(name, known ? others : options, periodFrom(options, moment), session.flags);
+  const words = sameCommand(name, isFromKnown ? others : options, periodFrom(options, moment), session.flags);
   session.say(["The same without questions:", ...commandLines(words, session.io.width)].join("\n"));
 }
 

@@ -4,11 +4,15 @@ export interface TerminalRun {
   ended: Promise<number>;
   /** Types letters. */
   type(text: string): Promise<void>;
+  /** Takes the terminal away, which ends the program. */
+  close(): void;
 }
 
 /** Starts a shell command on a terminal; `onText` gets its output as it comes. */
-export function runOnTerminal(command: string, { columns, cwd, env = {}, onText }: {
+export function runOnTerminal(command: string, { columns, cwd, env = {}, echo = false, onText }: {
   columns: number;
+  /** True if the terminal shows what is typed, where the program doesn't. */
+  echo?: boolean;
   cwd: string;
   env?: Record<string, string>;
   onText: (text: string) => void;
@@ -19,7 +23,7 @@ export function runOnTerminal(command: string, { columns, cwd, env = {}, onText 
       "--flush",
       "--return",
       "--command",
-      `stty cols ${columns} rows 60 -echo; ${command}`,
+      `stty cols ${columns} rows 60 ${echo ? "echo" : "-echo"}; ${command}`,
       "/dev/null",
     ],
     cwd,
@@ -42,5 +46,6 @@ export function runOnTerminal(command: string, { columns, cwd, env = {}, onText 
     async type(text) {
       await writer.write(new TextEncoder().encode(text));
     },
+    close: () => child.kill("SIGKILL"),
   };
 }

@@ -11,6 +11,9 @@ import {
   type YesNoQuestion,
 } from "./dialog.ts";
 
+// The end of the input, which would leave a question that no key answers.
+prompts.updateSettings({ aliases: { "\x04": "cancel" } });
+
 /** Columns of the line at the left of all questions. */
 const guide = 3;
 

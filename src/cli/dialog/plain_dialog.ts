@@ -3,7 +3,7 @@ import { createInterface, type Interface } from "node:readline";
 import type { Io } from "../io.ts";
 import { printable } from "../session.ts";
 import { wrapped } from "../wrapped_text.ts";
-import { cancelledBy } from "../interruption.ts";
+import { orInterrupted } from "../interruption.ts";
 import {
   answerOf,
   Cancelled,
@@ -65,10 +65,13 @@ export class PlainDialog implements Dialog {
   }
 
   async #ask(message: string): Promise<string> {
-    this.#write(`${message} `);
-    const { value, done } = await cancelledBy(this.#lines.next(), () => new Cancelled());
-    if (done) throw new Cancelled();
-    return value;
+    // An answer of any length has a line for itself.
+    this.#write(`${message}\n`);
+    process.stdout.write("> ");
+    const { value, done } = await orInterrupted(this.#lines.next(), { value: "", done: true });
+    if (!done) return value;
+    this.#write("\n");
+    throw new Cancelled();
   }
 
   #write(text: string): void {
