@@ -9,7 +9,7 @@ import { no, usageError } from "./exit.ts";
 import { amountsFrom, type OfferedGpus } from "./grant_create/amount_flags.ts";
 import { type CreateOptions, grantFrom } from "./grant_create/create_options.ts";
 import { gpusIn, granteesIn, offeredResources } from "./grant_create/form_facts.ts";
-import { type Answers, askForGrant } from "./grant_create/grant_form.ts";
+import { type AskedGrant, askForGrant } from "./grant_create/grant_form.ts";
 import { commandLines, sameCommand } from "./grant_create/same_command.ts";
 import { termsInWords } from "./grant_create/terms_in_words.ts";
 import { sayIfInterrupted } from "./interruption.ts";
@@ -183,7 +183,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
 }
 
 /** Prints the command line that does the same as the form did. */
-function sameWithout(session: Session, { name, options }: Answers, isFromKnown: boolean, moment: Moment): void {
+function sameWithout(session: Session, { name, options }: AskedGrant, isFromKnown: boolean, moment: Moment): void {
   if (session.flags.output === "json" || session.flags.output === "yaml") return;
   const { from: _, ...others } = options;
   const words = sameCommand(name, isFromKnown ? others : options, periodFrom(options, moment), session.flags);

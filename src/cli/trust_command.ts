@@ -29,9 +29,8 @@ export const trustCommand = (run: CommandAction): Command =>
       const before = metadata.annotations?.[trustedNodeAnnotation];
       if (before !== undefined && before !== node) {
         await confirm(session, yes, {
-          question:
-            `Trust ${node ?? `the next node with the name of ${name}`} instead of ${before}? Whoever has that ` +
-            `node gets the access of ${name}.`,
+          question: `Trust ${node ?? `the next node with the name of ${name}`} instead of ${before}? That node ` +
+            `gets the access of ${name}.`,
           declined: "Nothing was changed.",
           effect: `Another node gets the access of ${name} instead of ${before}`,
         });

@@ -6,10 +6,10 @@ import { wrapped } from "../wrapped_text.ts";
 import { orInterrupted } from "../interruption.ts";
 import {
   answerOf,
+  answerProblem,
   Cancelled,
   type ChoiceQuestion,
   type Dialog,
-  problemOf,
   type TextQuestion,
   type YesNoQuestion,
 } from "./dialog.ts";
@@ -31,7 +31,7 @@ export class PlainDialog implements Dialog {
     const { message, preset } = question;
     for (;;) {
       const typed = await this.#ask(preset === undefined ? `${message}:` : `${message} [${preset}]:`);
-      const problem = problemOf(typed, question);
+      const problem = answerProblem(typed, question);
       if (problem === undefined) return answerOf(typed, question);
       this.#write(`${problem}\n`);
     }

@@ -162,7 +162,13 @@ Deno.test("GPUs: of the kind that the nodes offer, else nvidia.com/gpu; the note
 
 Deno.test("resources of nodes: GPUs and their parts are recognized, other devices are not", () => {
   for (
-    const gpu of ["nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "amd.com/gpu", "gpu.intel.com/i915", "example.org/vgpu"]
+    const gpu of [
+      "nvidia.com/gpu",
+      "nvidia.com/mig-1g.5gb",
+      "amd.com/gpu",
+      "gpu.intel.com/i915",
+      "example.org/gpu.shared",
+    ]
   ) {
     assert.ok(isGpu(gpu), gpu);
   }

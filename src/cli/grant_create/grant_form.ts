@@ -31,7 +31,7 @@ export interface FormFacts {
 }
 
 /** A complete set of options. */
-export interface Answers {
+export interface AskedGrant {
   name: string;
   options: CreateOptions & { to: string; from: string };
 }
@@ -44,7 +44,7 @@ export async function askForGrant(
   facts: FormFacts,
   given: CreateOptions,
   givenName: string | undefined,
-): Promise<Answers> {
+): Promise<AskedGrant> {
   const from = given.from ?? facts.grantor ?? await dialog.text({
     message: "Which realm is this cluster? The flag --from or the variable KEYSTONE_REALM can set it",
     check: nameProblem,
@@ -80,7 +80,7 @@ async function askForName(dialog: Dialog, { grants }: FormFacts, to: string): Pr
 }
 
 async function askForAmounts(dialog: Dialog, facts: FormFacts, given: CreateOptions): Promise<CreateOptions> {
-  // Whoever writes quota keys knows all of them.
+  // Quota keys may name any resource, so nothing is known to be missing.
   if (given.hard !== undefined) return {};
   const { offered, gpus } = facts;
   const out: CreateOptions = {};

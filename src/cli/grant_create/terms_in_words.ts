@@ -50,7 +50,7 @@ export function amountsInWords(hard: Readonly<Record<string, string | number>>):
   );
   const compute = ["requests.cpu", "requests.memory"].filter((key) => said.has(key));
   const others = [...said.keys()].filter((key) => !compute.includes(key));
-  // Without limits of their own, they equal the requests.
+  // Limits equal the requests unless the grant names them.
   const both = compute.length > 0 && !others.some((key) => /^limits\.(cpu|memory)$/.test(key));
   return [
     ...(compute.length > 0
