@@ -129,8 +129,8 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
   const grantees = granteesIn(stores, settings);
   if (given.to === undefined && grantees.length === 0) {
     throw no(
-      "There are no other realms to lend to yet. Create one: kubectl apply -f deploy/examples/realms.yaml (requires " +
-        "the verb trust on realms). Or name a future one with --to.",
+      "There are no other realms to lend to. Create one: keystone realm add (requires the verb trust on realms). Or " +
+        "name a future one with --to.",
     );
   }
   const gpus = gpusIn(offered);
@@ -199,7 +199,8 @@ function printed(session: Session, grant: Grant, dryRun: CreateOptions["dryRun"]
     ...(validFrom ? { start: Date.parse(validFrom) } : {}),
     ...(validUntil ? { end: Date.parse(validUntil) } : {}),
   };
-  session.say(wrapped(`It lasts ${periodInWords(period, momentOf(session.io))}.`, session.io.width));
+  const lasts = `It lasts ${periodInWords(period, momentOf(session.io))}.`;
+  session.say(session.io.terminal ? wrapped(lasts, session.io.width) : lasts);
   if (!dryRun) session.say(`Watch it: keystone explain grant ${name}`);
 }
 

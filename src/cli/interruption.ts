@@ -8,10 +8,10 @@ export const sayIfInterrupted = (text: string | undefined): void => {
   sentence = text;
 };
 
-/** Waits for the promise. An interrupt gives the other value instead of ending the command. */
-export async function orInterrupted<T>(promise: Promise<T>, otherwise: T): Promise<T> {
-  const { promise: interrupted, resolve } = Promise.withResolvers<T>();
-  cancel = () => resolve(otherwise);
+/** Waits for the promise. An interrupt rejects it instead of ending the command. */
+export async function cancelledBy<T>(promise: Promise<T>, reason: () => Error): Promise<T> {
+  const { promise: interrupted, reject } = Promise.withResolvers<never>();
+  cancel = () => reject(reason());
   try {
     return await Promise.race([promise, interrupted]);
   } finally {

@@ -67,6 +67,7 @@ const refused: Readonly<Record<string, RegExp>> = {
   "today 08:00": /in the past: Tuesday 2026-12-01 08:00 CET \(2026-12-01T07:00:00Z\)/,
   "2020-01-01": /in the past/,
   "2020-01-01T00:00:00Z": /in the past/,
+  "never": /leave it out/,
   "midnight": /00:00 .* or 24:00/,
   "25:00": /from 00:00 to 24:00/,
   "13pm": /HH:MM/,

@@ -1,10 +1,10 @@
 /** The questions of the keystone command, on a terminal, against a real API server. */
 import assert from "node:assert/strict";
-import { type Answer, keys, keystoneOnTerminal } from "../fixtures/keystone_terminal.ts";
+import { type Answer, keystoneOnTerminal, terminalKeys } from "../fixtures/keystone_terminal.ts";
 import { prepared, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
 
-const { enter, down } = keys;
+const { enter, down } = terminalKeys;
 const amounts: readonly Answer[] = [
   [/To whom\?/, enter],
   [/How many CPU cores\?/, enter],
@@ -26,7 +26,7 @@ Deno.test("the form of keystone grant create", { ignore: Deno.build.os !== "linu
       ...amounts,
       [/What may the guests reach/, enter],
       [/Name of the grant\?/, enter],
-      [/Create this grant\?/, keys.interrupt],
+      [/Create this grant\?/, terminalKeys.interrupt],
     ]);
     assert.deepEqual([code, lines.at(-1)], [1, "Nothing was created."]);
     assert.deepEqual(await names(), []);

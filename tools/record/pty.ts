@@ -4,7 +4,7 @@ export interface TerminalRun {
   ended: Promise<number>;
   /** Types letters. */
   type(text: string): Promise<void>;
-  /** Takes the terminal away, which ends the program. */
+  /** Closes the terminal, which ends the program. */
   close(): void;
 }
 
@@ -46,6 +46,6 @@ export function runOnTerminal(command: string, { columns, cwd, env = {}, echo = 
     async type(text) {
       await writer.write(new TextEncoder().encode(text));
     },
-    close: () => child.kill("SIGKILL"),
+    close: () => child.kill("SIGTERM"),
   };
 }

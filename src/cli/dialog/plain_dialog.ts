@@ -3,7 +3,7 @@ import { createInterface, type Interface } from "node:readline";
 import type { Io } from "../io.ts";
 import { printable } from "../session.ts";
 import { wrapped } from "../wrapped_text.ts";
-import { orInterrupted } from "../interruption.ts";
+import { cancelledBy } from "../interruption.ts";
 import {
   answerOf,
   answerProblem,
@@ -68,8 +68,11 @@ export class PlainDialog implements Dialog {
     // An answer of any length has a line for itself.
     this.#write(`${message}\n`);
     process.stdout.write("> ");
-    const { value, done } = await orInterrupted(this.#lines.next(), { value: "", done: true });
-    if (!done) return value;
+    const line = await cancelledBy(this.#lines.next(), () => new Cancelled()).catch((error) => {
+      if (error instanceof Cancelled) return { done: true } as const;
+      throw error;
+    });
+    if (!line.done) return line.value;
     this.#write("\n");
     throw new Cancelled();
   }

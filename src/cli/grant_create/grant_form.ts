@@ -107,6 +107,10 @@ async function askForAmounts(dialog: Dialog, facts: FormFacts, given: CreateOpti
     if (answer === none) return;
     const written = read(answer);
     if ("note" in written) facts.say(`Note: ${written.note}`);
+    const all = offered?.get(name);
+    if (all !== undefined && parseQuantity(answer).compare(all) > 0) {
+      facts.say(`Note: that is more than all nodes have (${readable(all, name)}); pods beyond it wait.`);
+    }
     out[name] = answer;
   };
   await amount("cpu", `How many CPU cores?${ofAll(offered, "cpu")}`, presetOf(offered, "cpu", "2"), readCores);

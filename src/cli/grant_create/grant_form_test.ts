@@ -1,12 +1,13 @@
 /** The form of `keystone grant create`, as a process on a terminal. Terminals are made by script(1), so only on Linux. */
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
-import { type Answer, keys, keystoneOnTerminal, type Seen } from "../../../tests/fixtures/keystone_terminal.ts";
+import { type Answer, keystoneOnTerminal, type Seen, terminalKeys } from "../../../tests/fixtures/keystone_terminal.ts";
+import { keystone } from "../../../tests/fixtures/keystone_command.ts";
 import { servedTerms } from "../../../tests/fixtures/served_terms.ts";
 import { textWidth } from "../wrapped_text.ts";
 
 const ignore = Deno.build.os !== "linux";
-const { enter, down } = keys;
+const { enter, down } = terminalKeys;
 const create = ["grant", "create"];
 
 /** All questions of the shortest way, answered by Enter. */
@@ -84,7 +85,7 @@ for (const [index, [on]] of chosen.entries()) {
       await using api = await servedTerms();
       const { code, lines, answered } = await keystoneOnTerminal(api.kubeconfig, create, [
         ...chosen.slice(0, index),
-        [on, keys.interrupt],
+        [on, terminalKeys.interrupt],
       ]);
       assert.deepEqual([code, answered, api.writes], [1, index + 1, []], lines.join("\n"));
       assert.equal(lines.findLast((line) => line.trim() !== ""), "Nothing was created.");
@@ -99,8 +100,8 @@ Deno.test({
     await using api = await servedTerms();
     for (
       const answers of [
-        [[/To whom\?/, keys.escape]],
-        [enters[0], [/How many CPU cores\?/, keys.end]],
+        [[/To whom\?/, terminalKeys.escape]],
+        [enters[0], [/How many CPU cores\?/, terminalKeys.end]],
         [...enters.slice(0, -1), [/Create this grant\?/, "n"]],
       ] as Answer[][]
     ) {
@@ -128,8 +129,10 @@ Deno.test({
   name: "a wrong answer: is refused where it is given, and the right one is taken",
   ignore,
   async fn() {
-    await using api = await servedTerms();
+    await using api = await servedTerms({ isLocalKnown: false });
     const { code, lines, answered } = await keystoneOnTerminal(api.kubeconfig, create, [
+      [/Which realm is this cluster\?/, `Alice${enter}`],
+      [/lowercase letters/, instead("alice-home")],
       enters[0]!,
       [/How many CPU cores\?/, `2 cores${enter}`],
       [/Use 2\./, instead("3")],
@@ -151,7 +154,7 @@ Deno.test({
       [/lowercase letters/, instead("for-bob")],
       [/Create this grant\?/, enter],
     ]);
-    assert.deepEqual([code, answered], [0, 20], lines.join("\n"));
+    assert.deepEqual([code, answered], [0, 22], lines.join("\n"));
     assert.deepEqual((api.writes[0]!.body as { metadata: unknown; spec: unknown }).metadata, { name: "for-bob" });
     assert.deepEqual((api.writes[0]!.body as { spec: unknown }).spec, {
       grantorRealm: "alice-home",
@@ -164,6 +167,12 @@ Deno.test({
       },
       validity: { validUntil: "2030-05-31T22:00:00Z" },
     });
+    // The printed command line describes the same grant.
+    const printed = lines.slice(lines.indexOf("The same without questions:") + 1).join("\n").replace(/ \\\n +/g, " ");
+    const words = printed.trim().split(" ").slice(1);
+    const same = await keystone(api.kubeconfig, [...words, "--dry-run=client", "-o", "json"]);
+    assert.equal(same.code, 0, same.err);
+    assert.deepEqual(same.json().spec, (api.writes[0]!.body as { spec: unknown }).spec);
   },
 });
 
@@ -272,7 +281,7 @@ Deno.test({
     await using api = await servedTerms();
     const { raw } = await keystoneOnTerminal(api.kubeconfig, [...create, "--no-color"], [[
       /To whom\?/,
-      keys.interrupt,
+      terminalKeys.interrupt,
     ]]);
     // deno-lint-ignore no-control-regex
     assert.doesNotMatch(raw, /\x1b\[[\d;]*m/);
@@ -285,7 +294,7 @@ Deno.test({
   async fn() {
     await using api = await servedTerms();
     const env = { TERM: "dumb" };
-    for (const letters of [keys.interrupt, keys.end]) {
+    for (const letters of [terminalKeys.interrupt, terminalKeys.end]) {
       const { code, lines } = await keystoneOnTerminal(
         api.kubeconfig,
         create,
@@ -329,7 +338,7 @@ Deno.test({
   async fn() {
     await using api = await servedTerms();
     for (const env of [{}, { TERM: "dumb" }] as Record<string, string>[]) {
-      for (const letters of [env.TERM ? "\n" : enter, keys.interrupt]) {
+      for (const letters of [env.TERM ? "\n" : enter, terminalKeys.interrupt]) {
         const { code, lines } = await keystoneOnTerminal(api.kubeconfig, ["uninstall"], [[
           /Lock out all guests/,
           letters,
