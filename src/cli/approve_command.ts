@@ -47,6 +47,12 @@ export const approveCommand = (run: CommandAction): Command =>
       });
       const index = (spec.approvals ?? []).findIndex((approval) => approval.realm === realm);
       if (withdraw && index < 0) throw no(`${realm} has not approved ${name}.`);
+      // It can be approved again, so scripts need no flag.
+      await confirm(session, yes || !withdraw || !session.io.interactive, {
+        question: `Withdraw the approval of ${realm}? Without enough approvals, guests of ${name} lose access.`,
+        declined: "Nothing was withdrawn.",
+        effect: "Without enough approvals guests lose access",
+      });
       // Changes only the realm's own entry. The operation `test` fails if the list has changed meanwhile.
       const at = `/spec/approvals/${index}`;
       const operations = withdraw

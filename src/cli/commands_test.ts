@@ -1,5 +1,6 @@
 /** The commands that list and change: requests and results, against answers of an API server that are written here. */
 import assert from "node:assert/strict";
+import { load } from "js-yaml";
 import { keystone } from "../../tests/fixtures/keystone_command.ts";
 import { trustedNodeAnnotation } from "../api/mod.ts";
 import { guideKey } from "../core/guest/objects/guide.ts";
@@ -207,6 +208,48 @@ Deno.test("extend: the end moves by a span, to an instant, or goes; an earlier e
   assert.equal((await run(["extend", "alice-to-bob", "--by", "1d", "--no-end"])).code, 2);
 });
 
+Deno.test("extend: times as people write them; a span counts from a start in the future; said back in local time and UTC", async () => {
+  const answers = (validity: unknown) => ({
+    ...full,
+    [`${group}/grants/alice-to-bob`]: { ...grant, spec: { ...grant.spec, validity } },
+  });
+  const { out, err, patches } = await run(["extend", "alice-to-bob", "--until", "next friday"], answers({}));
+  assert.deepEqual(patches[0]?.body, { spec: { validity: { validUntil: "2026-06-12T00:00:00Z" } } });
+  assert.match(out, /lasts until Friday 2026-06-12 00:00 UTC \(2026-06-12T00:00:00Z\)\./);
+  assert.match(err, /friday alone is 2026-06-05/);
+  const future = { validFrom: "2026-08-01T00:00:00Z", validUntil: "2026-08-02T00:00:00Z" };
+  const later = await run(["extend", "alice-to-bob", "--for", "5d"], answers(future));
+  assert.deepEqual(later.patches[0]?.body, { spec: { validity: { validUntil: "2026-08-06T00:00:00Z" } } });
+  const past = await run(["extend", "alice-to-bob", "--until", "2026-01-01"], answers({}));
+  assert.deepEqual([past.code, past.patches], [2, []]);
+});
+
+Deno.test("grant create: amounts and times of flags, in local time; a client dry run prints YAML", async () => {
+  const flags = ["--to", "bob-home", "--from", "alice-home", "--cpu", "2", "--memory", "4G", "--dry-run=client"];
+  const args = ["grant", "create", "trial", ...flags];
+  const { code, out, err } = await run([...args, "--start", "friday", "--for", "2w", "--gpu", "1"]);
+  assert.equal(code, 0, err);
+  assert.deepEqual(load(out), {
+    apiVersion: "keystone.io/v1alpha1",
+    kind: "Grant",
+    metadata: { name: "trial" },
+    spec: {
+      grantorRealm: "alice-home",
+      granteeRealm: "bob-home",
+      hard: { cpu: "2", memory: "4G", "requests.nvidia.com/gpu": "1" },
+      validity: { validFrom: "2026-06-05T00:00:00Z", validUntil: "2026-06-19T00:00:00Z" },
+    },
+  });
+  assert.match(err, /4G is 3\.72Gi/);
+  assert.match(err, /The GPUs are nvidia\.com\/gpu/);
+  assert.match(err, /Grant trial would be created \(client dry run\)/);
+  const json = await run([...args, "-o", "json"]);
+  assert.equal(json.json().metadata.name, "trial");
+  const twice = await run([...args, "--cpu", "3"]);
+  assert.deepEqual([twice.code, twice.out], [2, ""]);
+  assert.match(twice.err, /--cpu is set twice: 2 and 3/);
+});
+
 Deno.test("extend by a span without a present end: refused", async () => {
   const endless = { ...full, [`${group}/grants/alice-to-bob`]: { ...grant, spec: { ...grant.spec, validity: {} } } };
   const { code, err, patches } = await run(["extend", "alice-to-bob", "--by", "1d"], endless);
@@ -232,11 +275,15 @@ Deno.test("revoke: a merge patch with the reason, off a terminal only with --yes
   assert.match(again.out, /In force\./);
 });
 
-Deno.test("trust: the annotation of the node, or its removal; an id that can't be one is refused unsent", async () => {
-  const named = await run(["trust", "bob-home", "--node", "nNEW"]);
+Deno.test("trust: the annotation of the node, or its removal, confirmed if it replaces one; an impossible id is refused unsent", async () => {
+  const unconfirmed = await run(["trust", "bob-home", "--node", "nNEW"]);
+  assert.deepEqual([unconfirmed.code, unconfirmed.patches], [2, []]);
+  assert.match(unconfirmed.err, /--yes is not set\. Another node gets the access of bob-home instead of nOLD/);
+  assert.equal((await run(["trust", "bob-home", "--node", "nOLD"])).code, 0);
+  const named = await run(["trust", "bob-home", "--node", "nNEW", "--yes"]);
   assert.deepEqual(named.patches[0]?.body, { metadata: { annotations: { [trustedNodeAnnotation]: "nNEW" } } });
   assert.match(named.out, /nNEW.*nOLD/);
-  const next = await run(["trust", "bob-home"]);
+  const next = await run(["trust", "bob-home", "--yes"]);
   assert.deepEqual(next.patches[0]?.body, { metadata: { annotations: { [trustedNodeAnnotation]: null } } });
   const wrong = await run(["trust", "bob-home", "--node", "a b"]);
   assert.deepEqual([wrong.code, wrong.patches], [1, []]);

@@ -29,7 +29,7 @@ export async function confirm(session: Session, yes: unknown, asked: Confirmatio
 }
 
 async function orCancelled(session: Session, { question, initialValue = false }: Confirmation): Promise<boolean> {
-  using dialog = openDialog(session);
+  using dialog = await openDialog(session);
   try {
     return await dialog.confirm({ message: question, preset: initialValue });
   } catch (error) {

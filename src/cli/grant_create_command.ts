@@ -9,7 +9,7 @@ import { no, usageError } from "./exit.ts";
 import { amountsFrom, type OfferedGpus } from "./grant_create/amount_flags.ts";
 import { type CreateOptions, grantFrom } from "./grant_create/create_options.ts";
 import { gpusIn, granteesIn, offeredResources } from "./grant_create/form_facts.ts";
-import { type Answers, askForGrant } from "./grant_create/grant_form.ts";
+import { type AskedGrant, askForGrant } from "./grant_create/grant_form.ts";
 import { commandLines, sameCommand } from "./grant_create/same_command.ts";
 import { termsInWords } from "./grant_create/terms_in_words.ts";
 import { sayIfInterrupted } from "./interruption.ts";
@@ -17,6 +17,7 @@ import { Observed } from "./observed.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
 import { momentOf, periodFrom, periodInWords } from "./time_flags.ts";
 import { wrapped } from "./wrapped_text.ts";
+import type { Moment } from "./written_instant.ts";
 
 const collect = (value: string, before: string[] = []): string[] => [...before, ...value.split(",")];
 
@@ -128,13 +129,13 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
   const grantees = granteesIn(stores, settings);
   if (given.to === undefined && grantees.length === 0) {
     throw no(
-      "There are no other realms to lend to yet. Create one: kubectl apply -f deploy/examples/1-realms.yaml (requires " +
-        "the verb trust on realms). Or name a future one with --to.",
+      "There are no other realms to lend to. Create one: keystone realm add (requires the verb trust on realms). Or " +
+        "name a future one with --to.",
     );
   }
   const gpus = gpusIn(offered);
   const say = (text: string) => session.say(wrapped(text, session.io.width));
-  using dialog = openDialog(session);
+  using dialog = await openDialog(session);
   try {
     const answers = await askForGrant(
       dialog,
@@ -160,7 +161,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
     for (const [heading, text] of termsInWords(name, grant.spec as never, trust, moment)) {
       session.say(wrapped(`  ${`${heading}:`.padEnd(9)}${text}`, session.io.width, 9));
     }
-    for (const note of notes) say(`Note: ${note}`);
+    for (const note of [...notes, ...periodFrom(given, moment).notes]) say(`Note: ${note}`);
     for (const warning of await warningsOf(session, seen, grant)) {
       say(`${session.colours.yellow("Warning:")} ${warning}`);
     }
@@ -171,7 +172,8 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
       sayIfInterrupted("The grant may have been created. See: keystone grants");
       printed(session, await createGrant(rest, grant, isServer), options.dryRun);
     } else printManifest(session, grant);
-    sameWithout(session, answers, moment);
+    const isFromKnown = given.from === undefined && knownGrantor(session, seen) === options.from;
+    sameWithout(session, answers, isFromKnown, moment);
   } catch (error) {
     if (error instanceof Cancelled) throw no(nothing);
     throw error;
@@ -181,11 +183,10 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
 }
 
 /** Prints the command line that does the same as the form did. */
-function sameWithout(session: Session, { name, options }: Answers, moment: ReturnType<typeof momentOf>): void {
+function sameWithout(session: Session, { name, options }: AskedGrant, isFromKnown: boolean, moment: Moment): void {
   if (session.flags.output === "json" || session.flags.output === "yaml") return;
-  const known = session.io.env("KEYSTONE_REALM") === options.from;
   const { from: _, ...others } = options;
-  const words = sameCommand(name, known ? others : options, periodFrom(options, moment), session.flags);
+  const words = sameCommand(name, isFromKnown ? others : options, periodFrom(options, moment), session.flags);
   session.say(["The same without questions:", ...commandLines(words, session.io.width)].join("\n"));
 }
 
@@ -198,7 +199,8 @@ function printed(session: Session, grant: Grant, dryRun: CreateOptions["dryRun"]
     ...(validFrom ? { start: Date.parse(validFrom) } : {}),
     ...(validUntil ? { end: Date.parse(validUntil) } : {}),
   };
-  session.say(wrapped(`It lasts ${periodInWords(period, momentOf(session.io))}.`, session.io.width));
+  const lasts = `It lasts ${periodInWords(period, momentOf(session.io))}.`;
+  session.say(session.io.terminal ? wrapped(lasts, session.io.width) : lasts);
   if (!dryRun) session.say(`Watch it: keystone explain grant ${name}`);
 }
 

@@ -8,7 +8,7 @@ import {
   readInstant,
   readSpan,
   spanForms,
-  type Unreadable,
+  type UnreadTime,
   type WrittenInstant,
 } from "./written_instant.ts";
 
@@ -16,7 +16,7 @@ import {
 export const momentOf = ({ now, env }: Pick<Io, "now" | "env">): Moment => ({ now: now(), zone: zoneOf(env("TZ")) });
 
 function zoneOf(tz: string | undefined): string {
-  // As in tzset(3): a colon, or a path of the zone's file, may precede the name. Empty: UTC.
+  // As in the C library: a colon, or a path of the zone's file, may precede the name. Empty: UTC.
   const name = tz?.replace(/^:/, "").replace(/^\/.*\/zoneinfo\//, "");
   for (const zone of [name === "" ? "UTC" : name, Temporal.Now.timeZoneId()]) {
     if (zone === undefined || zone === "Etc/Unknown") continue;
@@ -46,7 +46,7 @@ export function instantFrom(flag: string, text: string, moment: Moment): Written
  *
  * @param from instant from which a span counts, and which the end must follow
  */
-export function readEnd(text: string, moment: Moment, from: number = moment.now): WrittenInstant | Unreadable {
+export function readEnd(text: string, moment: Moment, from: number = moment.now): WrittenInstant | UnreadTime {
   const { now, zone } = moment;
   const read = readInstant(text, moment, Math.max(from, now));
   if ("problem" in read) return read;
@@ -79,7 +79,7 @@ export function endFrom(
   return understood("--for", String(span), readEnd(String(span), moment, from));
 }
 
-function understood(flag: string, text: string, read: WrittenInstant | Unreadable): WrittenInstant {
+function understood(flag: string, text: string, read: WrittenInstant | UnreadTime): WrittenInstant {
   if ("problem" in read) throw usageError(`${flag} is ${text}. ${read.problem}`);
   return read;
 }

@@ -19,7 +19,7 @@ export interface WrittenInstant {
 }
 
 /** A text that was not understood: a sentence with the remedy. */
-export interface Unreadable {
+export interface UnreadTime {
   problem: string;
 }
 
@@ -67,7 +67,7 @@ const numberIn = (names: readonly string[], word: string): number =>
  *
  * @param from instant from which a span counts; default: now
  */
-export function readInstant(text: string, moment: Moment, from: number = moment.now): WrittenInstant | Unreadable {
+export function readInstant(text: string, moment: Moment, from: number = moment.now): WrittenInstant | UnreadTime {
   const exact = exactInstant(text.trim());
   if (exact !== undefined) return exact;
   const words = plain(text);
@@ -79,7 +79,7 @@ export function readInstant(text: string, moment: Moment, from: number = moment.
 }
 
 /** Reads a date and time with an offset from UTC; undefined for other forms. */
-function exactInstant(text: string): WrittenInstant | Unreadable | undefined {
+function exactInstant(text: string): WrittenInstant | UnreadTime | undefined {
   const form = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?([Zz]|UTC|GMT|[+-]\d{2}:\d{2})$/;
   const [, date, time, offset] = form.exec(text) ?? [];
   if (date === undefined) return undefined;
@@ -102,6 +102,7 @@ function slipOf(words: string, { now, zone }: Moment): string | undefined {
     const then = today.add(long[2]!.startsWith("m") ? { months: count } : { years: count });
     return `Months and years have no fixed length. Write the date, such as ${then}, or a number of days.`;
   }
+  if (/^(never|forever|none|no end)$/.test(words)) return "For no end, leave it out (keystone extend: --no-end).";
   if (/\bmidnight\b/.test(words)) return "Write 00:00 for the beginning of a day, or 24:00 for its end.";
   if (/^\d+(?:\.\d+)? ?(?:s|secs?|seconds?)$/.test(words)) return "The shortest unit is m, for minutes.";
   if (/^\d+\.\d+ ?[a-z]+$/.test(words)) return "Use whole numbers, such as 36h instead of 1.5d.";
@@ -109,7 +110,7 @@ function slipOf(words: string, { now, zone }: Moment): string | undefined {
 }
 
 /** Reads a day, a time of the day, or both, in local time. */
-function localInstant(words: string, moment: Moment): WrittenInstant | Unreadable {
+function localInstant(words: string, moment: Moment): WrittenInstant | UnreadTime {
   const { now, zone } = moment;
   const unreadable = { problem: `It must be ${instantForms}.` };
   const local = Temporal.Instant.fromEpochMilliseconds(now).toZonedDateTimeISO(zone);
@@ -137,7 +138,7 @@ function localInstant(words: string, moment: Moment): WrittenInstant | Unreadabl
 }
 
 /** Refuses what is further away than a hundred years. */
-function within(at: number, form: WrittenInstant["form"], { now }: Moment): WrittenInstant | Unreadable {
+function within(at: number, form: WrittenInstant["form"], { now }: Moment): WrittenInstant | UnreadTime {
   if (at - now <= farthest) return { at, form };
   return { problem: "It is more than 100 years away. Check the year." };
 }
@@ -175,7 +176,7 @@ function timeIn(words: string): { time: TimeOfDay | null | undefined; rest: stri
 type WrittenDay =
   | { date: Temporal.PlainDate; note?: string }
   | { word: string; either: Temporal.PlainDate[] }
-  | Unreadable;
+  | UnreadTime;
 
 /** Reads a day: `today`, a weekday, a date. */
 function dayIn(words: string, today: Temporal.PlainDate): WrittenDay | undefined {
@@ -237,7 +238,7 @@ function existing(date: () => Temporal.PlainDate, words: string): WrittenDay {
 }
 
 /** Returns the instant of a local time; a problem where clocks skip it, or show it twice. */
-function instantsOf(date: Temporal.PlainDate, time: TimeOfDay, zone: string): { at: number } | Unreadable {
+function instantsOf(date: Temporal.PlainDate, time: TimeOfDay, zone: string): { at: number } | UnreadTime {
   if (time.hour === 24) {
     return { at: date.add({ days: 1 }).toZonedDateTime({ timeZone: zone }).epochMilliseconds };
   }

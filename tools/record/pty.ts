@@ -9,8 +9,10 @@ export interface TerminalRun {
 }
 
 /** Starts a shell command on a terminal; `onText` gets its output as it comes. */
-export function runOnTerminal(command: string, { columns, cwd, env = {}, onText }: {
+export function runOnTerminal(command: string, { columns, cwd, env = {}, echo = false, onText }: {
   columns: number;
+  /** True if the terminal shows what is typed, where the program doesn't. */
+  echo?: boolean;
   cwd: string;
   env?: Record<string, string>;
   onText: (text: string) => void;
@@ -21,7 +23,7 @@ export function runOnTerminal(command: string, { columns, cwd, env = {}, onText 
       "--flush",
       "--return",
       "--command",
-      `stty cols ${columns} rows 60 -echo; ${command}`,
+      `stty cols ${columns} rows 60 ${echo ? "echo" : "-echo"}; ${command}`,
       "/dev/null",
     ],
     cwd,

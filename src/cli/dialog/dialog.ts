@@ -41,7 +41,7 @@ export const answerOf = (typed: string | undefined, { preset = "" }: TextQuestio
 };
 
 /** Returns a problem of an answer, if it has any. */
-export function problemOf(typed: string | undefined, question: TextQuestion): string | undefined {
+export function answerProblem(typed: string | undefined, question: TextQuestion): string | undefined {
   const answer = answerOf(typed, question);
   return answer === "" ? "An answer is required. Ctrl-C ends without a change." : question.check?.(answer);
 }

@@ -3,13 +3,16 @@ import pc from "picocolors";
 import { wrapped } from "../wrapped_text.ts";
 import {
   answerOf,
+  answerProblem,
   Cancelled,
   type ChoiceQuestion,
   type Dialog,
-  problemOf,
   type TextQuestion,
   type YesNoQuestion,
 } from "./dialog.ts";
+
+// The end of the input, which would leave a question that no key answers.
+prompts.updateSettings({ aliases: { "\x04": "cancel" } });
 
 /** Columns of the line at the left of all questions. */
 const guide = 3;
@@ -30,7 +33,7 @@ export class DrawnDialog implements Dialog {
         message: this.#lines(message, `${pc.gray(prompts.S_BAR)}  `),
         ...(preset === undefined ? {} : { placeholder: preset, defaultValue: preset }),
         validate: (typed) => {
-          const problem = problemOf(typed, question);
+          const problem = answerProblem(typed, question);
           return problem && this.#lines(problem, "   ");
         },
       }),

@@ -6,10 +6,10 @@ import { wrapped } from "../wrapped_text.ts";
 import { cancelledBy } from "../interruption.ts";
 import {
   answerOf,
+  answerProblem,
   Cancelled,
   type ChoiceQuestion,
   type Dialog,
-  problemOf,
   type TextQuestion,
   type YesNoQuestion,
 } from "./dialog.ts";
@@ -31,7 +31,7 @@ export class PlainDialog implements Dialog {
     const { message, preset } = question;
     for (;;) {
       const typed = await this.#ask(preset === undefined ? `${message}:` : `${message} [${preset}]:`);
-      const problem = problemOf(typed, question);
+      const problem = answerProblem(typed, question);
       if (problem === undefined) return answerOf(typed, question);
       this.#write(`${problem}\n`);
     }
@@ -65,10 +65,16 @@ export class PlainDialog implements Dialog {
   }
 
   async #ask(message: string): Promise<string> {
-    this.#write(`${message} `);
-    const { value, done } = await cancelledBy(this.#lines.next(), () => new Cancelled());
-    if (done) throw new Cancelled();
-    return value;
+    // An answer of any length has a line for itself.
+    this.#write(`${message}\n`);
+    process.stdout.write("> ");
+    const line = await cancelledBy(this.#lines.next(), () => new Cancelled()).catch((error) => {
+      if (error instanceof Cancelled) return { done: true } as const;
+      throw error;
+    });
+    if (!line.done) return line.value;
+    this.#write("\n");
+    throw new Cancelled();
   }
 
   #write(text: string): void {

@@ -38,7 +38,7 @@ const vendors: Readonly<Record<string, string>> = {
 const commonGpu = "nvidia.com/gpu";
 
 /** Reports whether a resource of a node looks like GPUs or parts of them. */
-export const isGpu = (resource: string): boolean => /^[^/]*(gpu|nvidia)[^/]*\/|\/(gpu|vgpu)/.test(resource);
+export const isGpu = (resource: string): boolean => /^[^/]*(gpu|nvidia)[^/]*\/|\/v?gpu/.test(resource);
 
 /** GPUs that nodes offer: resource names with their numbers; undefined: not read. */
 export type OfferedGpus = ReadonlyMap<string, number> | undefined;

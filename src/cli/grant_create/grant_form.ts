@@ -31,7 +31,7 @@ export interface FormFacts {
 }
 
 /** A complete set of options. */
-export interface Answers {
+export interface AskedGrant {
   name: string;
   options: CreateOptions & { to: string; from: string };
 }
@@ -44,7 +44,7 @@ export async function askForGrant(
   facts: FormFacts,
   given: CreateOptions,
   givenName: string | undefined,
-): Promise<Answers> {
+): Promise<AskedGrant> {
   const from = given.from ?? facts.grantor ?? await dialog.text({
     message: "Which realm is this cluster? The flag --from or the variable KEYSTONE_REALM can set it",
     check: nameProblem,
@@ -80,7 +80,7 @@ async function askForName(dialog: Dialog, { grants }: FormFacts, to: string): Pr
 }
 
 async function askForAmounts(dialog: Dialog, facts: FormFacts, given: CreateOptions): Promise<CreateOptions> {
-  // Whoever writes quota keys knows all of them.
+  // Quota keys may name any resource, so nothing is known to be missing.
   if (given.hard !== undefined) return {};
   const { offered, gpus } = facts;
   const out: CreateOptions = {};
@@ -107,6 +107,10 @@ async function askForAmounts(dialog: Dialog, facts: FormFacts, given: CreateOpti
     if (answer === none) return;
     const written = read(answer);
     if ("note" in written) facts.say(`Note: ${written.note}`);
+    const all = offered?.get(name);
+    if (all !== undefined && parseQuantity(answer).compare(all) > 0) {
+      facts.say(`Note: that is more than all nodes have (${readable(all, name)}); pods beyond it wait.`);
+    }
     out[name] = answer;
   };
   await amount("cpu", `How many CPU cores?${ofAll(offered, "cpu")}`, presetOf(offered, "cpu", "2"), readCores);

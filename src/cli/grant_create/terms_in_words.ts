@@ -40,28 +40,36 @@ const nouns: Readonly<Record<string, string>> = {
   pods: "pods",
 };
 
-/** Returns `2 cores, 4Gi of memory, no storage`. */
+/** Returns `2 cores and 4Gi of memory for requests and limits, no storage`. */
 export function amountsInWords(hard: Readonly<Record<string, string | number>>): string {
-  const entries = Object.entries(hard);
-  const said = entries.map(([key, amount]) => {
-    const noun = nouns[quotaKey(key)];
-    const device = /^requests\.(.+\/.+)$/.exec(key)?.[1];
-    return noun ? `${amount} ${noun}` : device ? `${amount} ${device}` : `${key} ${amount}`;
-  });
-  const keys = new Set(entries.map(([key]) => quotaKey(key)));
-  const hasLimits = [...keys].some((key) => key.startsWith("limits."));
-  const isBoth = !hasLimits && (keys.has("requests.cpu") || keys.has("requests.memory"));
-  const hasStorage = [...keys].some((key) => key.includes("storage"));
-  return [...said, ...(hasStorage ? [] : ["no storage"])].join(", ") + (isBoth ? "; for requests and for limits" : "");
+  const said = new Map(
+    Object.entries(hard).map(([key, amount]) => {
+      const noun = nouns[quotaKey(key)] ?? /^requests\.(.+\/.+)$/.exec(key)?.[1];
+      return [quotaKey(key), noun === undefined ? `${key} ${amount}` : `${amount} ${noun}`];
+    }),
+  );
+  const compute = ["requests.cpu", "requests.memory"].filter((key) => said.has(key));
+  const others = [...said.keys()].filter((key) => !compute.includes(key));
+  // Limits equal the requests unless the grant names them.
+  const both = compute.length > 0 && !others.some((key) => /^limits\.(cpu|memory)$/.test(key));
+  return [
+    ...(compute.length > 0
+      ? [`${compute.map((key) => said.get(key)).join(" and ")}${both ? " for requests and limits" : ""}`]
+      : []),
+    ...others.map((key) => said.get(key)!),
+    ...(others.some((key) => key.includes("requests.storage")) ? [] : ["no storage"]),
+  ].join(", ");
 }
 
 function networkInWords({ granteeRealm, networkPolicy }: GrantSpec, rules: TrustRules | undefined): string {
-  const always = `each other and the node of ${granteeRealm}${rules?.dns ? ", and the cluster's DNS" : ""}`;
+  const always = rules?.dns
+    ? `each other, the node of ${granteeRealm} and the cluster's DNS`
+    : `each other and the node of ${granteeRealm}`;
   const { egressAllowed, allowedDestinations = [], within = [], except = [] } = networkPolicy ?? {};
   if (!egressAllowed || allowedDestinations.length === 0) return `only ${always}`;
   const isInternetOnly = allowedDestinations.every((text) => /^internet($|[:/])/.test(text));
   return [
-    `${allowedDestinations.map(destinationInWords).join(", ")}, and ${always}`,
+    `${allowedDestinations.map(destinationInWords).join(", ")}; also ${always}`,
     ...(within.length > 0 ? [`names may open addresses in ${within.join(", ")}`] : []),
     ...(except.length > 0 ? [`closed stay ${except.join(", ")}`] : []),
     isInternetOnly ? "your LAN and other private ranges stay closed" : "private ranges that are not named stay closed",
@@ -80,8 +88,15 @@ function destinationInWords(text: string): string {
 function endInWords(spec: GrantSpec, rules: TrustRules | undefined): string {
   const [notice, drain] = [noticeMs({ spec }, rules ?? { maxNoticeSeconds: null }), drainMs({ spec })];
   return [
-    notice === 0 ? "without notice" : `${notice / 1000} s of notice before it, when nothing may grow`,
-    `then pods have ${drain / 1000} s to stop`,
+    notice === 0 ? "without notice" : `${spanInWords(notice)} of notice before it, when nothing may grow`,
+    `then ${spanInWords(drain)} for pods to stop`,
     spec.termination?.volumes === "Delete" ? "volumes are deleted" : "volumes stay",
   ].join("; ");
+}
+
+/** Returns the span in its largest whole unit: `5 minutes`. */
+function spanInWords(ms: number): string {
+  const [unit, name] = ([[86_400_000, "day"], [3_600_000, "hour"], [60_000, "minute"]] as const)
+    .find(([unit]) => ms >= unit && ms % unit === 0) ?? [1000, "second"];
+  return ms === unit ? `1 ${name}` : `${ms / unit} ${name}s`;
 }

@@ -31,11 +31,11 @@ export function readCores(text: string): WrittenAmount {
   if (number === undefined || Number(number) === 0) return { problem: forms };
   const meant = /^(c|cores?|v?cpus?)?$/.test(unit!)
     ? number
-    : /^(m|mc|mcores?|mcpus?|milli|millis|millicores?|millicpus?)$/.test(unit!)
+    : /^(m|milli)(s|c|cores?|cpus?)?$/.test(unit!)
     ? `${number}m`
     : undefined;
   if (meant !== undefined && quantityIn(meant, leastCores, mostCores)) return { problem: `Use ${meant}.` };
-  return { problem: /^[kmgt]i?b?$/.test(unit!) ? `That is an amount of memory. ${forms}` : forms };
+  return { problem: /^(k|m|g|t)i?b?$/.test(unit!) ? `That is an amount of memory. ${forms}` : forms };
 }
 
 /** Reads an amount of memory or storage: `4Gi`, `512Mi`. */
