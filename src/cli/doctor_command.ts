@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { systemClock } from "../../lib/clock/mod.ts";
-import { createRestClient, isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { realmLabel } from "../core/names.ts";
-import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
 import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/doctor_finding.ts";
@@ -39,11 +38,7 @@ export const doctorCommand = (run: CommandAction): Command =>
     .action(run(async (session, options) => {
       const time = new ServerTime(systemClock);
       const config = await session.clusterConfig();
-      using rest = createRestClient(config, {
-        userAgent: `keystone-cli/${version}`,
-        timeoutMs: 15_000,
-        onRequest: (record) => time.observe(record),
-      });
+      using rest = session.client(config, { onRequest: (record) => time.observe(record) });
       // If this request fails, so does every other.
       const { gitVersion } = await rest.performRequest({ method: "GET", path: "/version" }) as { gitVersion: string };
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
@@ -52,7 +47,7 @@ export const doctorCommand = (run: CommandAction): Command =>
         () => Promise.resolve([clusterFinding(gitVersion, config.server)]),
         () => installedFindings(rest, shippedManifests(), session.io.now()),
         () => operatorFindings(rest, session.io.now()),
-        () => attackFindings(rest, config),
+        () => attackFindings(rest, config, (as) => session.client(as, { onWarning: () => {} })),
         () => workloadFindings(rest),
         () => new Observed(rest).cluster(settings).then((facts) => [rangeFinding(facts)]),
         () => storageFinding(rest, settings).then((finding) => [finding]),
@@ -65,7 +60,8 @@ export const doctorCommand = (run: CommandAction): Command =>
         const { green, yellow, red, dim } = session.colours;
         const mark = { ok: green("ok  "), warn: yellow("warn"), fail: red("fail"), unknown: dim("?   ") };
         for (const { name, status, message, remedy } of checks) {
-          session.say(`${mark[status]}  ${name}: ${inLine(message)}${remedy ? `\n      → ${remedy}` : ""}`);
+          session.say(`${mark[status]}  ${name}: ${inLine(message)}`, 6);
+          if (remedy) session.say(`      → ${remedy}`, 2);
         }
       }
       if (checks.some(({ status }) => status === "fail")) throw no();

@@ -85,7 +85,7 @@ async function create(session: Session, given: CreateOptions, givenName: string 
   const seen = await (await new Observed(rest).terms()).collectives();
   const grant = terms(options.from ?? grantorRealm(session, seen));
   for (const warning of await warningsOf(session, seen, grant)) {
-    session.note(`${session.colours.yellow("Warning:")} ${warning}`);
+    session.warn(warning);
   }
   if (clientOnly) return printed(session, grant, "would be created (client dry run)");
   const created = await createGrant(rest, grant, options.dryRun === "server");

@@ -15,7 +15,7 @@ import { kubeconfigCommand } from "./kubeconfig_command.ts";
 import { planCommand } from "./plan_command.ts";
 import { realmsCommand } from "./realms_command.ts";
 import { revokeCommand } from "./revoke_command.ts";
-import { printable, runner } from "./session.ts";
+import { noteText, runner } from "./session.ts";
 import { superEntitiesCommand } from "./superentities_command.ts";
 import { tailnetCommand } from "./tailnet_command.ts";
 import { trustCommand } from "./trust_command.ts";
@@ -77,7 +77,7 @@ export async function runKeystone(args: readonly string[], io: Io): Promise<numb
     return 0;
   } catch (error) {
     const { code, message } = exitOf(error);
-    if (message !== "") io.err(printable(message));
+    if (message !== "") io.err(noteText(io, message));
     return code;
   }
 }

@@ -28,6 +28,8 @@ interface LaidOut<T> {
   cell: (row: T) => string;
   width: number;
   wraps: boolean;
+  /** True if the cells have the short form. */
+  isShort: boolean;
 }
 
 /** Blanks between columns, on a terminal and off it. */
@@ -49,7 +51,7 @@ export function tableLayout<T>(
     chosen.map(({ name, value, short: shorter, wraps = false }) => {
       const cell = short && shorter ? shorter : value;
       const widest = rows.reduce((most, row) => Math.max(most, textWidth(cell(row))), textWidth(name));
-      return { name, cell, wraps, width: widest };
+      return { name, cell, wraps, isShort: short, width: widest };
     });
   const fitting = (chosen: readonly TableColumn<T>[], short: boolean): LaidOut<T>[] | undefined => {
     const all = laidOut(chosen, short);
