@@ -70,7 +70,7 @@ const full: Answers = {
   "/api/v1/resourcequotas": list(quota),
   "/api/v1/namespaces/guest-bob-home/resourcequotas": list(quota),
   "/api/v1/namespaces/guest-bob-home/resourcequotas/keystone": quota,
-  "/api/v1/namespaces/guest-bob-home/configmaps/keystone": guide,
+  "/api/v1/namespaces/guest-bob-home/configmaps": list(guide),
 };
 
 const run = (args: readonly string[], answers: Answers = full) => answeredCommand(args, answers, { now });
@@ -111,7 +111,7 @@ Deno.test("grants of a guest, who may not list Grants: those of the guide", asyn
     ...guide,
     data: { [guideKey]: `- name: a\n  hard: {}\n  reductions: ${JSON.stringify(reductions)}` },
   };
-  const answers = { ...guests, "/api/v1/namespaces/guest-bob-home/configmaps/keystone": reduced };
+  const answers = { ...guests, "/api/v1/namespaces/guest-bob-home/configmaps": list(reduced) };
   assert.deepEqual((await run(["grants", "-o", "json"], answers)).json().items[0].reductions, reductions);
 });
 

@@ -3,6 +3,7 @@ import { load } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { type ConfigMap, CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
 import { minQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
+import type { Grant } from "../api/client/keystone.io@v1alpha1.ts";
 import type { GrantFacts } from "../core/facts.ts";
 import { guideKey, guideName } from "../core/guest/objects/guide.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
@@ -67,7 +68,26 @@ function freeOf(granted: Record<string, string>, used: Record<string, string>): 
   );
 }
 
-type GrantObject = Pick<GrantFacts, "name" | "spec" | "status">;
+/** The part of a Grant that summaries are of. */
+export type GrantObject = Pick<GrantFacts, "name" | "spec" | "status">;
+
+/**
+ * Returns the grants of these objects. One whose amounts can't be read, because another version of the custom resource
+ * admitted it, has none, and a message that says so; the others are listed as usual.
+ */
+export const grantObjectsOf = (objects: readonly Grant[]): GrantObject[] =>
+  objects.map(({ metadata, spec, status = {} }) => {
+    const grant = { name: metadata!.name!, spec, status };
+    try {
+      listFrom(spec.hard);
+      quantitiesOf(status.hard);
+      return grant;
+    } catch (error) {
+      const { grantorRealm = "", granteeRealm = "" } = spec ?? {};
+      const message = `Its amounts can't be read: ${(error as Error).message}`;
+      return { ...grant, spec: { grantorRealm, granteeRealm, hard: {} }, status: { ...status, hard: {}, message } };
+    }
+  });
 
 /** Returns the amounts in force, with defaults; before the operator has seen the grant, those of its terms. */
 const amountsInForce = ({ spec, status }: GrantObject): Amounts => ({ ...status.hard ?? shown(listFrom(spec.hard)) });

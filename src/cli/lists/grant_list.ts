@@ -10,6 +10,7 @@ import { problemConditions } from "../../core/report/grant_report.ts";
 import {
   type GrantAmounts,
   grantAmounts,
+  grantObjectsOf,
   type GrantSummary,
   grantSummaryOf,
   guestGrants,
@@ -52,11 +53,7 @@ export function grantList(session: Session, rest: RestClient) {
     sources,
     items({ grants: objects = [], quotas }) {
       const used = new Map(quotas?.map(({ metadata, status }) => [metadata!.namespace!, status?.used]));
-      const facts = objects.map(({ metadata, spec, status }) => ({
-        name: metadata!.name!,
-        spec,
-        status: status ?? {},
-      }));
+      const facts = grantObjectsOf(objects);
       const amounts = grantAmounts(facts, (realm) => used.get(guestNamespace(realm)) as Record<string, string>);
       return facts.map((grant, index): ListedGrant => ({
         ...grantSummaryOf(grant, amounts.get(grant.name)),

@@ -11,6 +11,7 @@ import type { TighterUse } from "../../core/report/tighter_use.ts";
 import {
   type GrantAmounts,
   grantAmounts,
+  grantObjectsOf,
   grantSummaryOf,
   relative,
   sumOfAmounts,
@@ -68,7 +69,7 @@ export function realmList(session: Session, rest: RestClient) {
       const inUse = new Map(
         quotas.map(({ metadata, status }) => [metadata!.namespace!, (status?.used ?? {}) as Record<string, string>]),
       );
-      const facts = given.map(({ metadata, spec, status }) => ({ name: metadata!.name!, spec, status: status ?? {} }));
+      const facts = grantObjectsOf(given);
       const byRealm = Map.groupBy(facts, ({ spec }) => spec.granteeRealm);
       const inForce = grantAmounts(facts, () => undefined);
       return objects.map((object): ListedRealm => {
