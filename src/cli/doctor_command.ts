@@ -24,6 +24,7 @@ import { no } from "./exit.ts";
 import { isForbidden } from "./grant_summary.ts";
 import { Observed } from "./observed.ts";
 import { lossesByRollBack } from "./roll_back_command.ts";
+import { wrappedCommand } from "./wrapped_text.ts";
 import { type CommandAction, inLine, type Session, verb } from "./session.ts";
 
 export const doctorCommand = (run: CommandAction): Command =>
@@ -61,11 +62,15 @@ export const doctorCommand = (run: CommandAction): Command =>
         const mark = { ok: green("ok  "), warn: yellow("warn"), fail: red("fail"), unknown: dim("?   ") };
         for (const { name, status, message, remedy } of checks) {
           session.say(`${mark[status]}  ${name}: ${inLine(message)}`, 6);
-          if (remedy) session.say(`      → ${remedy}`, 2);
+          if (remedy && isCommand(remedy)) session.say(`      → ${wrappedCommand(remedy, session.width - 8)}`);
+          else if (remedy) session.say(`      → ${remedy}`, 2);
         }
       }
       if (checks.some(({ status }) => status === "fail")) throw no();
     }));
+
+/** Reports whether a remedy is a command, which must work as it is printed. */
+const isCommand = (remedy: string): boolean => /^(kubectl|helm|keystone) /.test(remedy) && !remedy.endsWith(".");
 
 /** Returns the finding of a check that the user has no right to make. */
 function unjudged(error: unknown): DoctorFinding[] {

@@ -82,7 +82,7 @@ Deno.test({
   async fn() {
     const escapes = async (env: Record<string, string>) => (await shown("grants", 80, env)).join("").includes("\x1b");
     assert.deepEqual(
-      [await escapes({}), await escapes({ NO_COLOR: "1" }), await escapes({ TERM: "dumb" })],
+      [await escapes({ NO_COLOR: "" }), await escapes({ NO_COLOR: "1" }), await escapes({ TERM: "dumb" })],
       [true, false, false],
     );
   },

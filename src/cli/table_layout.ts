@@ -62,11 +62,23 @@ export function tableLayout<T>(
     if (!short || last === undefined || last.width - excess < leastWrapped) return undefined;
     return all.map((each) => each === last ? { ...each, width: each.width - excess } : each);
   };
+  /** Adds columns that were left out before wider ones, if they fit after all. */
+  const refilled = (found: LaidOut<T>[]) => {
+    let now = found;
+    const missing: string[] = [];
+    for (const name of leftOut.toReversed()) {
+      const more = columns.filter((each) => each.name === name || chosen.includes(each));
+      const fits = fitting(more, true);
+      if (!fits) missing.unshift(name);
+      else [now, chosen] = [fits, more];
+    }
+    return { columns: now, leftOut: missing };
+  };
   let chosen = [...columns];
   const leftOut: string[] = [];
   for (;;) {
     const found = (leftOut.length === 0 ? fitting(chosen, false) : undefined) ?? fitting(chosen, true);
-    if (found) return { columns: found, leftOut, stacked: false, width };
+    if (found) return { ...refilled(found), stacked: false, width };
     const next = chosen.reduce((most, each) => (each.rank ?? 0) > (most.rank ?? 0) ? each : most);
     if ((next.rank ?? 0) === 0) break;
     chosen = chosen.filter((each) => each !== next);

@@ -58,7 +58,7 @@ function viewOf(grant: GrantFacts, partner: ReportFinding): GrantView {
     ...(ends ? { ends } : {}),
     ...(isNoticed ? { notice: draining.message } : {}),
     // Requests and limits belong together: whichever is used up first limits the guests.
-    granted: { ...granted, ...withBothSides(granted, status.hard ?? {}) },
+    granted: sidesTogether({ ...granted, ...withBothSides(granted, status.hard ?? {}) }),
     used,
     reductions: status.reductions ?? [],
     conditions: status.conditions ?? [],
@@ -79,6 +79,17 @@ function withBothSides(
       return resource !== undefined && resources.has(resource);
     }),
   );
+}
+
+/** Returns the amounts with the requests and limits of a resource one after the other. */
+function sidesTogether(amounts: Readonly<Record<string, string>>): Record<string, string> {
+  const sorted = Object.entries(amounts).map(([key, amount]) => ({
+    key,
+    amount,
+    resource: key.replace(/^limits/, "requests"),
+  }));
+  sorted.sort((a, b) => a.resource < b.resource ? -1 : a.resource > b.resource ? 1 : a.key > b.key ? -1 : 1);
+  return Object.fromEntries(sorted.map(({ key, amount }) => [key, amount]));
 }
 
 function partnerOf({ spec }: GrantFacts, { stores }: Observed): ReportFinding {

@@ -1,6 +1,6 @@
 /** One object as a readable block: a title, and fields with one or more lines. */
 import { type TableColumn, tableLayout, tableRow } from "../table_layout.ts";
-import { wrapped } from "../wrapped_text.ts";
+import { textWidth, wrapped, wrappedCommand } from "../wrapped_text.ts";
 
 export interface DetailBlock {
   title: string;
@@ -44,6 +44,14 @@ export function blockLines({ title, fields }: DetailBlock, width: number): strin
     }),
   ].map((line) => line.trimEnd());
 }
+
+/** Returns a command with a text before it, on a line of its own if it doesn't fit beside the text. */
+export const commandLine = (text: string, command: string): DetailLine => (width) => {
+  const line = `${text}: ${command}`;
+  if (textWidth(line) <= width) return [line];
+  const indented = wrappedCommand(command, width - 2).split("\n").map((each) => `  ${each}`);
+  return [...wrapped(`${text}:`, width, 2).split("\n"), ...indented];
+};
 
 /** Returns the rows of a table without its head, as lines of a field. */
 export const fieldTable = <T>(rows: readonly T[], columns: readonly TableColumn<T>[]): DetailLine => (width) => {

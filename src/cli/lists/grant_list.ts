@@ -23,7 +23,7 @@ import type { Session } from "../session.ts";
 import { shownInstant } from "../shown_instant.ts";
 import type { TableColumn } from "../table_layout.ts";
 import { amountLines } from "./amount_lines.ts";
-import { type DetailBlock, type DetailField, field } from "./detail_block.ts";
+import { commandLine, type DetailBlock, type DetailField, type DetailLine, field } from "./detail_block.ts";
 import type { ListSource } from "./list_sources.ts";
 import { roomLines } from "./namespace_room.ts";
 import { type ListView, withObject } from "./show_list.ts";
@@ -100,7 +100,7 @@ const shared = (session: Session, rest: RestClient) => ({
 });
 
 /**
- * Returns the columns. On a narrow terminal they go in this order: FROM, which is mostly the same; then MEMORY, CPU and TO.
+ * Returns the columns. On a narrow terminal they go in this order: FROM, which is mostly the same; then MEMORY, TO and CPU.
  */
 function grantColumns({ colours }: Session, now: number): TableColumn<ListedGrant>[] {
   const colour = (phase: string) =>
@@ -108,9 +108,9 @@ function grantColumns({ colours }: Session, now: number): TableColumn<ListedGran
   return [
     { name: "GRANT", value: ({ name }) => name },
     { name: "FROM", rank: 4, value: ({ grantor }) => grantor || "-" },
-    { name: "TO", rank: 1, value: ({ grantee }) => grantee },
+    { name: "TO", rank: 2, value: ({ grantee }) => grantee },
     { name: "PHASE", value: ({ phase }) => colour(phase) },
-    { name: "CPU", rank: 2, value: ({ use }) => useWithBar(use.cpu), short: ({ use }) => useText(use.cpu) },
+    { name: "CPU", rank: 1, value: ({ use }) => useWithBar(use.cpu), short: ({ use }) => useText(use.cpu) },
     { name: "MEMORY", rank: 3, value: ({ use }) => useWithBar(use.memory), short: ({ use }) => useText(use.memory) },
     { name: "ENDS", value: ({ ends }) => relative(ends, now) },
   ];
@@ -194,21 +194,21 @@ function problems({ object, message }: ListedGrant): string[] {
     .map(({ type, message }) => `${type}: ${message}`);
 }
 
-function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number): string[] {
+function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number): DetailLine[] {
   if (!object) {
     return [
-      `Details: keystone explain grant ${name}`,
-      "Check objects before you apply them: keystone would-fit -f FILE",
+      commandLine("See what is wrong", `keystone explain grant ${name}`),
+      commandLine("Check objects before you apply them", "keystone would-fit -f FILE"),
     ];
   }
-  if (hasEnded(phase)) return [`Remove it from the list: kubectl delete grant ${name}`];
-  if (phase !== "Active") return [`See why: keystone explain grant ${name}`];
-  const soon = ends !== undefined && Date.parse(ends) - now < 7 * 86_400_000;
+  if (hasEnded(phase)) return [commandLine("Remove it from the list", `kubectl delete grant ${name}`)];
+  if (phase !== "Active") return [commandLine("See why", `keystone explain grant ${name}`)];
+  const isSoon = ends !== undefined && Date.parse(ends) - now < 7 * 86_400_000;
   return [
-    ...(object.spec.revocation || ends === undefined
-      ? []
-      : [`${soon ? "It ends soon. " : ""}Let it last longer: keystone extend ${name} --by 30d`]),
-    `Give ${grantee} access: keystone kubeconfig ${grantee}`,
-    ...(object.spec.revocation ? [] : [`End it: keystone revoke ${name}`]),
+    ...(object.spec.revocation || ends === undefined ? [] : [
+      commandLine(`${isSoon ? "It ends soon. " : ""}Let it last longer`, `keystone extend ${name} --by 30d`),
+    ]),
+    commandLine(`Give ${grantee} access`, `keystone kubeconfig ${grantee}`),
+    ...(object.spec.revocation ? [] : [commandLine("End it", `keystone revoke ${name}`)]),
   ];
 }

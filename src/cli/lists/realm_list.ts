@@ -22,7 +22,7 @@ import {
 import type { Session } from "../session.ts";
 import type { TableColumn } from "../table_layout.ts";
 import { amountLines } from "./amount_lines.ts";
-import { type DetailBlock, field } from "./detail_block.ts";
+import { commandLine, type DetailBlock, field } from "./detail_block.ts";
 import type { ListSource } from "./list_sources.ts";
 import { roomLines } from "./namespace_room.ts";
 import { type ListView, withObject } from "./show_list.ts";
@@ -150,11 +150,11 @@ async function realmBlock(rest: RestClient, realm: ListedRealm, now: number): Pr
       field("Room", ...(inForce ? await roomLines(rest, guestNamespace(name)) : [])),
       field(
         "To do",
-        ...(state === "Connected" || state === "Unknown" ? [] : ["See why: keystone doctor"]),
+        ...(state === "Connected" || state === "Unknown" ? [] : [commandLine("See why", "keystone doctor")]),
         lent.length === 0
-          ? `Lend something: keystone grant create NAME --to ${name} --hard cpu=2,memory=4Gi`
+          ? commandLine("Lend something", `keystone grant create NAME --to ${name} --hard cpu=2,memory=4Gi`)
           : inForce
-          ? `Give its people access: keystone kubeconfig ${name}`
+          ? commandLine("Give its people access", `keystone kubeconfig ${name}`)
           : undefined,
       ),
     ],

@@ -87,6 +87,7 @@ export async function showList<S extends ListSources, T extends { name: string }
 class ListPrinter<S extends ListSources, T extends { name: string }> {
   readonly #session: Session;
   readonly #view: ListView<S, T>;
+  readonly #isNamed: boolean;
   readonly #asBlocks: boolean;
   readonly #startedAt: number;
   /** The printed items with what was shown of them. */
@@ -96,6 +97,7 @@ class ListPrinter<S extends ListSources, T extends { name: string }> {
   constructor(session: Session, view: ListView<S, T>, named: boolean) {
     this.#session = session;
     this.#view = view;
+    this.#isNamed = named;
     this.#asBlocks = session.flags.output === "wide" || (named && session.flags.output === "text");
     this.#startedAt = session.io.now();
   }
@@ -107,7 +109,8 @@ class ListPrinter<S extends ListSources, T extends { name: string }> {
     if ((output === "json" || output === "yaml") && !watch) {
       this.#session.data({ items: items.map((item) => this.#dataOf(item)) });
     } else if (items.length === 0 && output !== "name" && output !== "json" && output !== "yaml") {
-      const lines = this.#view.empty();
+      // A name that doesn't exist is answered by an error.
+      const lines = this.#isNamed ? [] : this.#view.empty();
       for (const line of lines) watch ? this.#session.note(line, 2) : this.#session.say(line, 2);
     } else if (output === "text" && !this.#asBlocks) {
       this.#table(items);
@@ -191,13 +194,12 @@ class ListPrinter<S extends ListSources, T extends { name: string }> {
     return [...this.#printed.values()].map(({ item }) => item);
   }
 
-  /** Chooses columns for these items, and prints their head. */
+  /** Chooses columns for these items, and prints what has no room and the head. */
   #table(items: readonly T[]): void {
     const { io, width, colours } = this.#session;
     const layout = tableLayout(items, this.#view.columns(io.now()), width);
     const before = this.#layout;
     this.#layout = layout;
-    for (const line of tableHead(layout, colours.bold)) this.#session.raw(line);
     if (layout.leftOut.length > 0 && layout.leftOut.join() !== before?.leftOut.join()) {
       this.#session.note(
         this.#session.noteColours.dim(
@@ -205,6 +207,7 @@ class ListPrinter<S extends ListSources, T extends { name: string }> {
         ),
       );
     }
+    for (const line of tableHead(layout, colours.bold)) this.#session.raw(line);
   }
 }
 

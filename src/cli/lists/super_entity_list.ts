@@ -3,7 +3,7 @@ import { superEntities, type SuperEntity } from "../../api/client/keystone.io@v1
 import { conditionOf } from "../../core/conditions.ts";
 import type { Session } from "../session.ts";
 import type { TableColumn } from "../table_layout.ts";
-import { type DetailBlock, field, fieldTable } from "./detail_block.ts";
+import { commandLine, type DetailBlock, field, fieldTable } from "./detail_block.ts";
 import type { ListSource } from "./list_sources.ts";
 import { type ListView, withObject } from "./show_list.ts";
 
@@ -102,7 +102,7 @@ function superEntityBlock({ name, phase, approved, needed, pooled, members, mess
         "To do",
         ...(approved < needed
           ? missing.map(({ realm }) =>
-            `As ${realm}, read and approve the terms: keystone approve ${name} --realm ${realm}`
+            commandLine(`As ${realm}, read and approve the terms`, `keystone approve ${name} --realm ${realm}`)
           )
           : []),
       ),
