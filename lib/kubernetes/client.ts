@@ -37,7 +37,7 @@ export interface RestClientOptions {
   maxAnswerBytes?: number;
   /** Called for each exchange with the server; must not throw. */
   onRequest?: (record: RequestRecord) => void;
-  /** Called for each warning of a response whose call has no `onWarning` of its own; must not throw. */
+  /** Called for each warning of a response whose call has no separate `onWarning`; must not throw. */
   onWarning?: (text: string) => void;
 }
 

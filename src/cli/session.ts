@@ -33,7 +33,7 @@ export interface Flags {
   certificateAuthority?: string;
   insecureSkipTlsVerify?: boolean;
   tlsServerName?: string;
-  /** The flag `--server`; a command may have one of its own. */
+  /** The flag `--server`; a command may have another of that name. */
   apiServer?: string;
   /** Milliseconds; Infinity for none. */
   requestTimeout?: number;

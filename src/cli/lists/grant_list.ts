@@ -206,7 +206,7 @@ function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number
   const isSoon = ends !== undefined && Date.parse(ends) - now < 7 * 86_400_000;
   return [
     ...(object.spec.revocation || ends === undefined ? [] : [
-      commandLine(`${isSoon ? "It ends soon. " : ""}Let it last longer`, `keystone extend ${name} --by 30d`),
+      commandLine(`${isSoon ? "It ends soon. " : ""}Extend it`, `keystone extend ${name} --by 30d`),
     ]),
     commandLine(`Give ${grantee} access`, `keystone kubeconfig ${grantee}`),
     ...(object.spec.revocation ? [] : [commandLine("End it", `keystone revoke ${name}`)]),

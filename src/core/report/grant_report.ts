@@ -90,7 +90,8 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
       message: `You may not read ${world.unread.join(", ")}, so the explanation leaves them out.`,
     });
   }
-  const full = fewOf(amounts.filter(({ isFull }) => isFull).map(({ key }) => key), 4);
+  // During a notice the quota is frozen at what is used.
+  const full = grant.notice !== undefined ? "" : fewOf(amounts.filter(({ isFull }) => isFull).map(({ key }) => key), 4);
   const good = [`Grant ${grant.name} is in force.`, full && `Used up: ${full}.`, grant.notice ?? end];
   return { problem, good: good.filter(Boolean).join(" "), chain };
 }

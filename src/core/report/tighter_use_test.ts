@@ -4,6 +4,11 @@ import { tighterUse } from "./tighter_use.ts";
 const cases: [string, Record<string, [string, string]>, string][] = [
   ["limits are used up, requests are not", { requests: ["400m", "2"], limits: ["2", "2"] }, "2 of 2 limits"],
   ["more of the requests is used", { requests: ["1", "2"], limits: ["1", "4"] }, "1 of 2 requests"],
+  [
+    "more of the limits is used, although more is left",
+    { requests: ["500m", "1"], limits: ["3", "4"] },
+    "3 of 4 limits",
+  ],
   ["both sides are equal", { requests: ["1", "2"], limits: ["1000m", "2"] }, "1 of 2"],
   ["equal parts: the one with less left", { requests: ["1", "2"], limits: ["2", "4"] }, "1 of 2 requests"],
   ["nothing is used", { requests: ["0", "2"], limits: ["0", "1"] }, "0 of 1 limits"],
