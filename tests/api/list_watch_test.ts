@@ -101,10 +101,10 @@ Deno.test("keystone grants --watch", { ignore: Deno.env.get("KEYSTONE_LAB") === 
     await watching.expect(/^third .*Pending/);
     await poll("the notes", () =>
       Promise.resolve(
-        watching.errors.some((line) => /^The watch of grants goes on\.$/.test(line)) || JSON.stringify(watching.errors),
+        watching.errors.some((line) => /^The watch goes on\.$/.test(line)) || JSON.stringify(watching.errors),
       ), { withinMs: 30_000 });
     assert.equal(
-      watching.errors.filter((line) => /^The watch of grants failed: .* Trying again\.$/.test(line)).length,
+      watching.errors.filter((line) => /^The watch failed: .* Trying again\.$/.test(line)).length,
       1,
     );
   });

@@ -72,13 +72,19 @@ export async function showList<S extends ListSources, T extends { name: string }
     return;
   }
   let printing = Promise.resolve();
+  const failing = new Set<string>();
   await followSources(rest, view.sources, read, {
     onChange: (objects) => {
       printing = printing.then(() => printer.changes(chosen(view.items(objects))));
     },
-    onError: (resource, error) =>
-      session.note(`The watch of ${resource} failed: ${inLine((error as Error).message)} Trying again.`),
-    onRecover: (resource) => session.note(`The watch of ${resource} goes on.`),
+    // One sentence for all sources and attempts, until all go on.
+    onError: (resource, error) => {
+      if (failing.size === 0) session.note(`The watch failed: ${inLine((error as Error).message)} Trying again.`);
+      failing.add(resource);
+    },
+    onRecover: (resource) => {
+      if (failing.delete(resource) && failing.size === 0) session.note("The watch goes on.");
+    },
   }, session.io.stop ?? new AbortController().signal);
   await printing;
 }
