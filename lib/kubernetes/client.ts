@@ -37,6 +37,8 @@ export interface RestClientOptions {
   maxAnswerBytes?: number;
   /** Called for each exchange with the server; must not throw. */
   onRequest?: (record: RequestRecord) => void;
+  /** Called for each warning of a response whose call has no separate `onWarning`; must not throw. */
+  onWarning?: (text: string) => void;
 }
 
 /** A {@linkcode RestClient} whose connections stay open until it is closed. */
@@ -163,7 +165,8 @@ class HttpRestClient implements ClosableRestClient {
         const response = await this.#fetch(options, credentials, signal);
         code = response.status;
         serverDate = dateOf(response);
-        if (options.onWarning) { for (const text of warningsIn(response)) options.onWarning(text); }
+        const onWarning = options.onWarning ?? this.#options.onWarning;
+        if (onWarning) { for (const text of warningsIn(response)) onWarning(text); }
         if (response.ok) return await read(response);
         const error = apiErrorFromResponse(response, await this.#text(response, options), options);
         if (code !== 401 || isRenewed || !(await abortable(this.#config.credentials.renew(credentials), signal))) {

@@ -42,7 +42,7 @@ export interface DuplicateKey {
 
 /** The first document of a text. */
 export interface KubernetesYaml {
-  /** Its content as JSON; null if it is empty. Integers beyond 2^53 lose their last digits. */
+  /** Its content as JSON; null if it is empty. An integer that would lose digits is refused. */
   value: JSONValue;
   /** Keys that a mapping has more than once; the last value counts. */
   duplicates: DuplicateKey[];
@@ -64,6 +64,10 @@ export function readKubernetesYaml(text: string): KubernetesYaml {
   const decoder = new Decoder();
   return { value: root === undefined ? null : decoder.decode(root), duplicates: decoder.duplicates };
 }
+
+/** Problem of an integer that JavaScript can't hold: kubectl keeps its digits. */
+export const LOSES_DIGITS =
+  "an integer beyond 2^53 would lose digits here; round it, or write a quantity with a suffix, such as 16Pi";
 
 type Node =
   | { is: "scalar"; line: number; text: string; tag: string; implicit: boolean }
@@ -215,7 +219,9 @@ class Decoder {
         if (typeof value === "number" && !Number.isFinite(value)) {
           throw new KubernetesYamlError(`${node.text} is not a number in JSON`, node.line);
         }
-        return typeof value === "bigint" ? Number(value) : value;
+        if (typeof value !== "bigint") return value;
+        if (BigInt(Number(value)) !== value) throw new KubernetesYamlError(LOSES_DIGITS, node.line);
+        return Number(value);
       }
     }
   }

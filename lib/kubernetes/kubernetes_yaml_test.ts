@@ -26,6 +26,7 @@ for (
     { name: "broken", text: "a: 1\nb: [", says: "line 2, column 5: unexpected end" },
     { name: "an anchor that contains itself", text: "a: &a [*a]", says: "line 1: anchor 'a' value contains itself" },
     { name: "a merge of text", text: "a:\n  <<: b", says: "line 2: map merge requires map" },
+    { name: "an integer that loses digits", text: "a: 1\nb: 9007199254740993", says: "line 2: an integer beyond 2^53" },
     { name: "a wrong tag", text: "a: 1\nb: !!int secret", says: "line 2: cannot decode !!str as a !!int" },
   ]
 ) {
@@ -36,3 +37,12 @@ for (
     });
   });
 }
+
+Deno.test("YAML of Kubernetes: a large integer that keeps its digits is read; so is one in quotes", () => {
+  const text = "a: 9223372036854775808\nb: '9007199254740993'\n9007199254740993: c";
+  assert.deepEqual(readKubernetesYaml(text).value, {
+    a: 2 ** 63,
+    b: "9007199254740993",
+    "9007199254740993": "c",
+  });
+});

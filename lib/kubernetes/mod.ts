@@ -34,7 +34,13 @@ export { defaultConfig, inClusterConfig } from "./in_cluster.ts";
 export { LineSplitter } from "./json_lines.ts";
 export { lineCounter } from "./line_counter.ts";
 export { Kubeconfig, type KubeconfigOverrides, kubeconfigPaths, type LoadKubeconfigOptions } from "./kubeconfig.ts";
-export { type DuplicateKey, type KubernetesYaml, KubernetesYamlError, readKubernetesYaml } from "./kubernetes_yaml.ts";
+export {
+  type DuplicateKey,
+  type KubernetesYaml,
+  KubernetesYamlError,
+  LOSES_DIGITS,
+  readKubernetesYaml,
+} from "./kubernetes_yaml.ts";
 export { fenced, type Lease, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
 export {
   type ApplyConfiguration,

@@ -38,7 +38,7 @@ export const approveCommand = (run: CommandAction): Command =>
       }
       const isConfirmed = yes || withdraw || expected !== undefined;
       if (!isConfirmed && session.io.interactive) {
-        session.say(dump(canonicalTerms(name, spec, subjects), { lineWidth: 100 }).trimEnd());
+        session.raw(dump(canonicalTerms(name, spec, subjects), { lineWidth: 100 }).trimEnd());
       }
       await confirm(session, isConfirmed, {
         question: `Approve these terms for ${realm}?`,

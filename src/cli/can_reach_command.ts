@@ -53,10 +53,10 @@ const MOST_FLOWS = 20;
 function tellReach(session: Session, answer: ReachAnswer): void {
   const { allowed, message, flows } = answer;
   if (!session.data(answer)) {
-    session.say(`${word(session, allowed)}  ${inLine(message)}`);
+    session.say(`${word(session, allowed)}  ${inLine(message)}`, 4);
     if (new Set(flows.map((flow) => flow.allowed)).size > 1) {
       for (const flow of flows.slice(0, MOST_FLOWS)) {
-        session.say(`  ${word(session, flow.allowed)}  ${inLine(flowText(flow))}`);
+        session.say(`  ${word(session, flow.allowed)}  ${inLine(flowText(flow))}`, 4);
       }
       if (flows.length > MOST_FLOWS) session.say(`  and ${flows.length - MOST_FLOWS} more flows: use -o json`);
     }

@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { systemClock } from "../../lib/clock/mod.ts";
-import { createRestClient, isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { realmLabel, realmOfNamespace } from "../core/names.ts";
-import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
 import { capacityFindings } from "./doctor/capacity_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
@@ -28,6 +27,7 @@ import { no } from "./exit.ts";
 import { isForbidden } from "./grant_summary.ts";
 import { Observed } from "./observed.ts";
 import { lossesByRollBack } from "./roll_back_command.ts";
+import { wrappedCommand } from "./wrapped_text.ts";
 import { type CommandAction, inLine, type Session, verb } from "./session.ts";
 
 export const doctorCommand = (run: CommandAction): Command =>
@@ -42,11 +42,7 @@ export const doctorCommand = (run: CommandAction): Command =>
     .action(run(async (session, options) => {
       const time = new ServerTime(systemClock);
       const config = await session.clusterConfig();
-      using rest = createRestClient(config, {
-        userAgent: `keystone-cli/${version}`,
-        timeoutMs: 15_000,
-        onRequest: (record) => time.observe(record),
-      });
+      using rest = session.client(config, { onRequest: (record) => time.observe(record) });
       // If this request fails, so does every other.
       const { gitVersion } = await rest.performRequest({ method: "GET", path: "/version" }) as { gitVersion: string };
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
@@ -55,7 +51,8 @@ export const doctorCommand = (run: CommandAction): Command =>
         {
           "the installation": () => installedFindings(rest, shippedManifests(), session.io.now()),
           "the operator": () => operatorFindings(rest, session.io.now()),
-          "requests that guests may not make": () => attackFindings(rest, config),
+          "requests that guests may not make": () =>
+            attackFindings(rest, config, (as) => session.client(as, { onWarning: () => {} })),
           "workloads": () => workloadFindings(rest),
           "the cluster's ranges": async () => {
             const seen = new Observed(rest);
@@ -76,11 +73,16 @@ export const doctorCommand = (run: CommandAction): Command =>
         const { green, yellow, red, dim } = session.colours;
         const mark = { ok: green("ok  "), warn: yellow("warn"), fail: red("fail"), unknown: dim("?   ") };
         for (const { name, status, message, remedy } of checks) {
-          session.say(`${mark[status]}  ${name}: ${inLine(message)}${remedy ? `\n      → ${remedy}` : ""}`);
+          session.say(`${mark[status]}  ${name}: ${inLine(message)}`, 6);
+          if (remedy && isCommand(remedy)) session.say(`      → ${wrappedCommand(remedy, session.width - 8)}`);
+          else if (remedy) session.say(`      → ${remedy}`, 2);
         }
       }
       if (checks.some(({ status }) => status === "fail")) throw no();
     }));
+
+/** Reports whether a remedy is a command, which must work as it is printed. */
+const isCommand = (remedy: string): boolean => /^(kubectl|helm|keystone) /.test(remedy) && !remedy.endsWith(".");
 
 /** Returns the grants as far as the user may read them; another check says so if not. */
 const grantsIn = (rest: RestClient): Promise<Grant[]> =>

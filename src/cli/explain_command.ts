@@ -49,8 +49,10 @@ function tell(session: Session, explanation: Explanation): void {
     const { green, yellow, red, bold } = session.colours;
     const mark = { ok: green("✓"), warn: yellow("!"), fail: red("✗") };
     const { ok, message, chain, yaml } = explanation;
-    session.say(`${ok ? mark.ok : mark.fail} ${bold(inLine(message))}`);
-    for (const { status, what, message } of chain) session.say(`  ${mark[status]} ${inLine(what)}: ${inLine(message)}`);
+    session.say(`${ok ? mark.ok : mark.fail} ${bold(inLine(message))}`, 2);
+    for (const { status, what, message } of chain) {
+      session.say(`  ${mark[status]} ${inLine(what)}: ${inLine(message)}`, 2);
+    }
     if (yaml !== undefined) session.say(`\nFields to set:\n\n${yaml}`);
   }
   if (!explanation.ok) throw no();

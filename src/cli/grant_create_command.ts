@@ -102,7 +102,7 @@ async function create(session: Session, given: CreateOptions, givenName: string 
     async () => gpusIn(await offeredResources(rest)),
   );
   for (const warning of await warningsOf(session, seen, grant)) {
-    session.note(`${session.colours.yellow("Warning:")} ${warning}`);
+    session.warn(warning);
   }
   if (dryRun === "client") return printManifest(session, grant);
   printed(session, await createGrant(rest, grant, dryRun === "server"), dryRun);
@@ -169,7 +169,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
     if (options.dryRun !== "client") {
       const isServer = options.dryRun === "server";
       if (!isServer && !await dialog.confirm({ message: "Create this grant?", preset: true })) throw no(nothing);
-      sayIfInterrupted("The grant may have been created. See: keystone grants");
+      sayIfInterrupted("The grant may have been created. See: keystone grant list");
       printed(session, await createGrant(rest, grant, isServer), options.dryRun);
     } else printManifest(session, grant);
     const isFromKnown = given.from === undefined && knownGrantor(session, seen) === options.from;

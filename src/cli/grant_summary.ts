@@ -1,16 +1,28 @@
 /** Grants as table rows: read from the Grant objects by an administrator, or from the guide by a guest. */
 import { load } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { minQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
-import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
+import { type ConfigMap, CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
+import { minQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
+import type { Grant } from "../api/client/keystone.io@v1alpha1.ts";
+import type { GrantFacts } from "../core/facts.ts";
 import { guideKey, guideName } from "../core/guest/objects/guide.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
-import { listFrom, quotaKey, shown } from "../core/resources/quota_lists.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
-import { keyIn, type Stores } from "../controllers/stores.ts";
+import { sidedResources, type TighterUse, tighterUse } from "../core/report/tighter_use.ts";
+import {
+  allot,
+  type Claim,
+  largerList,
+  listFrom,
+  quantitiesOf,
+  quotaKey,
+  shown,
+  sumLists,
+} from "../core/resources/quota_lists.ts";
 
 export { relative } from "../core/report/relative_time.ts";
+
+type Amounts = Record<string, string>;
 
 /** One grant, for a table and for programs. */
 export interface GrantSummary {
@@ -19,15 +31,23 @@ export interface GrantSummary {
   grantee: string;
   phase: string;
   /** Canonical quantities of the grant's keys. */
-  granted: Record<string, string>;
-  used: Record<string, string>;
-  free: Record<string, string>;
+  granted: Amounts;
+  used: Amounts;
+  free: Amounts;
+  /** Use of cpu, memory and the like, by requests or by limits, whichever is used up first. */
+  use: Record<string, TighterUse>;
   from?: string;
   ends?: string;
   namespace: string;
   message: string;
   /** Reductions on notice, as a guest can read them. */
   reductions?: GuideReduction[];
+}
+
+/** A grant's amounts and their use by every key of the quota, also those that its terms don't name. */
+export interface GrantAmounts {
+  granted: Readonly<Amounts>;
+  used: Readonly<Amounts>;
 }
 
 /** A reduction in the guide: amounts that hold until its instant, and those afterwards. */
@@ -48,22 +68,97 @@ function freeOf(granted: Record<string, string>, used: Record<string, string>): 
   );
 }
 
-export function grantSummaryOf(grant: GrantFacts): GrantSummary {
+/** The part of a Grant that summaries are of. */
+export type GrantObject = Pick<GrantFacts, "name" | "spec" | "status">;
+
+/**
+ * Returns the grants of these objects. One whose amounts can't be read, because another version of the custom resource
+ * admitted it, has none, and a message that says so; the others are listed as usual.
+ */
+export const grantObjectsOf = (objects: readonly Grant[]): GrantObject[] =>
+  objects.map(({ metadata, spec, status = {} }) => {
+    const grant = { name: metadata!.name!, spec, status };
+    try {
+      listFrom(spec.hard);
+      quantitiesOf(status.hard);
+      return grant;
+    } catch (error) {
+      const { grantorRealm = "", granteeRealm = "" } = spec ?? {};
+      const message = `Its amounts can't be read: ${(error as Error).message}`;
+      return { ...grant, spec: { grantorRealm, granteeRealm, hard: {} }, status: { ...status, hard: {}, message } };
+    }
+  });
+
+/** Returns the amounts in force, with defaults; before the operator has seen the grant, those of its terms. */
+const amountsInForce = ({ spec, status }: GrantObject): Amounts => ({ ...status.hard ?? shown(listFrom(spec.hard)) });
+
+/**
+ * Returns the amounts of each grant, with the use of its guest namespace that is attributed to it as the operator does.
+ *
+ * @param used use of a guest namespace; undefined: unknown, so that of the status counts
+ */
+export function grantAmounts(
+  grants: readonly GrantObject[],
+  used: (realm: string) => Readonly<Amounts> | undefined,
+): Map<string, GrantAmounts> {
+  const all = new Map<string, GrantAmounts>();
+  for (const [realm, ofRealm] of Map.groupBy(grants, ({ spec }) => spec.granteeRealm)) {
+    const inUse = used(realm);
+    const attributed = inUse && allot(ofRealm.filter(({ status }) => status.phase === "Active").map(claimOf), inUse);
+    for (const grant of ofRealm) {
+      const { name, status } = grant;
+      const known = attributed ? shown(attributed.get(name) ?? new Map()) : Object.fromEntries(
+        Object.entries(status.actualUsage ?? {}).map(([key, value]) => [quotaKey(key), value]),
+      );
+      all.set(name, { granted: amountsInForce(grant), used: known });
+    }
+  }
+  return all;
+}
+
+function claimOf(grant: GrantObject): Claim {
+  const { name, status } = grant;
+  const held = (status.reductions ?? []).map(({ hard }) => quantitiesOf(hard))
+    .reduce(largerList, quantitiesOf(amountsInForce(grant)));
+  const endsAt = Date.parse(endOf(grant) ?? "");
+  return { name, hard: held, ...(Number.isFinite(endsAt) ? { endsAt } : {}) };
+}
+
+const endOf = ({ spec, status }: GrantObject): string | undefined =>
+  status.effectiveUntil ?? spec.validity?.validUntil ?? undefined;
+
+/** Returns the use of each resource that has requests and limits. */
+export function usesOf({ granted, used }: GrantAmounts): Record<string, TighterUse> {
+  return Object.fromEntries(
+    sidedResources.flatMap((resource) => {
+      const use = tighterUse(resource, granted, used);
+      const isGranted = use !== undefined && (use.side !== undefined || parseQuantity(use.granted).sign() > 0);
+      return isGranted ? [[resource, use]] : [];
+    }),
+  );
+}
+
+/** Returns whether a grant has ended, so that nothing of it is in force. */
+export const hasEnded = (phase: string): boolean => phase === "Revoked" || phase === "Expired";
+
+export function grantSummaryOf(grant: GrantObject, amounts?: GrantAmounts): GrantSummary {
   const { spec, status, name } = grant;
   const granted = shown(listFrom(spec.hard));
   const usage = Object.fromEntries(
     Object.entries(status.actualUsage ?? {}).map(([key, value]) => [quotaKey(key), value]),
   );
   const used = Object.fromEntries(Object.keys(granted).map((key) => [key, usage[key] ?? "0"]));
-  const ends = status.effectiveUntil ?? spec.validity?.validUntil;
+  const ends = endOf(grant);
+  const phase = status.phase ?? "Pending";
   return {
     name,
     grantor: spec.grantorRealm,
     grantee: spec.granteeRealm,
-    phase: status.phase ?? "Pending",
+    phase,
     granted,
     used,
     free: freeOf(granted, used),
+    use: hasEnded(phase) ? {} : usesOf(amounts ?? { granted: amountsInForce(grant), used: usage }),
     ...(spec.validity?.validFrom ? { from: spec.validity.validFrom } : {}),
     ...(ends ? { ends } : {}),
     namespace: guestNamespace(spec.granteeRealm),
@@ -71,42 +166,69 @@ export function grantSummaryOf(grant: GrantFacts): GrantSummary {
   };
 }
 
+/** A grant as the guests' ConfigMap `keystone` lists it. */
 interface GuideEntry {
   name: string;
   from?: string;
   until?: string;
-  notice?: { reason: string; ends: string };
+  notice?: { reason: string; ends: string; message?: string };
   reductions?: GuideReduction[];
-  hard: Record<string, string>;
+  hard: Amounts;
+  egress?: string[];
+}
+
+/** A grant as a guest can read it. */
+export interface GuestGrant {
+  summary: GrantSummary;
+  amounts: GrantAmounts;
+  entry: GuideEntry;
 }
 
 /** Returns the message of a grant in force, in the words of its status. */
 export const enforcedMessage = (namespace: string, ends: string | undefined): string =>
   `Enforced in namespace ${namespace}${ends ? ` until ${ends}` : ""}.`;
 
-/** Returns grants as a guest can read them: from the ConfigMap `keystone`, with the use of the whole namespace. */
+/** Returns grants as a guest can read them: from the ConfigMap `keystone`, with the use of the namespace. */
 export async function lendingsOfGuest(rest: RestClient, namespace: string): Promise<GrantSummary[]> {
   const [guide, quotas] = await Promise.all([
     new CoreV1Api(rest).namespace(namespace).configMaps.get(guideName),
     new CoreV1Api(rest).namespace(namespace).resourceQuotas.all(),
   ]);
-  const entries = (load(guide.data?.[guideKey] ?? "") ?? []) as GuideEntry[];
+  return guestGrants(namespace, guide, quotas).map(({ summary }) => summary);
+}
+
+/** Returns the grants of the guide, with the use that is attributed to each as the operator does. */
+export function guestGrants(
+  namespace: string,
+  guide: ConfigMap | undefined,
+  quotas: readonly ResourceQuota[],
+): GuestGrant[] {
+  const read = load(guide?.data?.[guideKey] ?? "");
+  const entries = (Array.isArray(read) ? read : []) as GuideEntry[];
   const quota = quotas.find(({ metadata }) => metadata?.name === quotaName);
   const [all, hard] = [quota?.status?.used ?? {}, quota?.status?.hard ?? {}];
-  const shared = entries.length > 1 ? " USED counts all grants to the namespace." : "";
-  return entries.map(({ name, from, until, notice, reductions, hard: granted }) => {
-    const used = Object.fromEntries(Object.keys(granted).map((key) => [key, String(all[key] ?? "0")]));
-    // With several grants the quota is their sum, so a grant may have room although more than it gives is used.
-    const most = Object.fromEntries(Object.keys(granted).map((key) => [key, String(hard[key] ?? granted[key])]));
-    const left = freeOf(most, used);
+  const attributed = allot(
+    entries.map(({ name, notice, until, hard }) => {
+      const endsAt = Date.parse(String(notice?.ends ?? until ?? ""));
+      return { name, hard: quantitiesOf(textsOf(hard)), ...(Number.isFinite(endsAt) ? { endsAt } : {}) };
+    }),
+    textsOf(all),
+  );
+  return entries.map((entry) => {
+    const { name, from, until, notice, reductions } = entry;
+    const granted = textsOf(entry.hard);
+    const mine = shown(attributed.get(name) ?? new Map());
+    const used = Object.fromEntries(Object.keys(granted).map((key) => [key, mine[key] ?? "0"]));
+    // While something is on notice, the quota leaves less than the grant.
+    const left = freeOf(textsOf({ ...granted, ...pick(hard, Object.keys(granted)) }), textsOf(all));
     const free = Object.fromEntries(
-      Object.entries(granted).map(([key, text]) => [
+      Object.entries(freeOf(granted, used)).map(([key, text]) => [
         key,
         minQuantity(parseQuantity(text), parseQuantity(left[key]!)).toString(),
       ]),
     );
     const ends = notice?.ends ?? until;
-    return {
+    const summary: GrantSummary = {
       name,
       grantor: "",
       grantee: realmOfNamespace(namespace) ?? "",
@@ -114,14 +236,22 @@ export async function lendingsOfGuest(rest: RestClient, namespace: string): Prom
       granted,
       used,
       free,
+      use: usesOf({ granted, used }),
       ...(from ? { from: String(from) } : {}),
       ...(ends ? { ends: String(ends) } : {}),
       namespace,
-      message: notice ? `On notice: ${notice.reason}.` : `${enforcedMessage(namespace, ends)}${shared}`,
+      message: notice ? `On notice: ${notice.reason}.` : enforcedMessage(namespace, ends),
       ...(reductions ? { reductions } : {}),
     };
+    return { summary, amounts: { granted, used }, entry };
   });
 }
+
+const textsOf = (amounts: Readonly<Record<string, unknown>>): Amounts =>
+  Object.fromEntries(Object.entries(amounts).map(([key, value]) => [key, String(value)]));
+
+const pick = (amounts: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(keys.flatMap((key) => key in amounts ? [[key, amounts[key]]] : []));
 
 /** Reports whether the API server refused a request with 403. */
 export const isForbidden = (error: unknown): boolean => isApiError(error, 403);
@@ -135,19 +265,15 @@ export function bar(used: string | undefined, granted: string | undefined): stri
   return "█".repeat(Math.min(10, Math.max(of.sign() > 0 ? 1 : 0, tenths))).padEnd(10, "·");
 }
 
-/** `1500m of 2`, with a bar. */
-export const share = (used: string | undefined, granted: string | undefined): string =>
-  granted === undefined ? "-" : `${bar(used, granted)} ${used ?? "0"} of ${granted}`;
+/** Returns `2 of 2 limits`: the use of the side that is used up first. */
+export const useText = (use: TighterUse | undefined): string =>
+  use === undefined ? "-" : `${use.used} of ${use.granted}${use.side ? ` ${use.side}` : ""}`;
 
-/** The quota of a realm's guest namespace. */
-export const quotaOfRealm = (stores: Stores, realm: string): QuotaFacts | undefined =>
-  stores.quotas.get(keyIn(guestNamespace(realm), quotaName));
+/** Returns the use with a bar before it. */
+export const useWithBar = (use: TighterUse | undefined): string =>
+  use === undefined ? "-" : `${bar(use.used, use.granted)} ${useText(use)}`;
 
-/** The sum of one key over grants that are in force. */
-export const total = (all: readonly GrantSummary[], key: string): string | undefined => {
-  const amounts = all.filter(({ phase }) => phase === "Active").flatMap(({ granted }) =>
-    granted[key] === undefined ? [] : [parseQuantity(granted[key])]
-  );
-  const [first, ...others] = amounts;
-  return first && others.reduce((sum: Quantity, each) => sum.add(each), first).toString();
-};
+/** Returns the sum of amounts. */
+export const sumOfAmounts = (all: readonly Readonly<Amounts>[]): Amounts => ({
+  ...shown(sumLists(all.map(quantitiesOf))),
+});

@@ -1,71 +1,68 @@
 import type { Command } from "commander";
+import { type Phase, phases } from "../api/mod.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
-import { no } from "./exit.ts";
-import { Observed } from "./observed.ts";
-import { type GrantSummary, grantSummaryOf, isForbidden, lendingsOfGuest, relative, share } from "./grant_summary.ts";
-import { type CommandAction, verb } from "./session.ts";
-import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+import { usageError } from "./exit.ts";
+import { isForbidden } from "./grant_summary.ts";
+import { grantList, guestGrantList, type ListedGrant } from "./lists/grant_list.ts";
+import { readSources } from "./lists/list_sources.ts";
+import { didYouMean } from "./lists/nearest_name.ts";
+import { listVerb, showList } from "./lists/show_list.ts";
+import type { CommandAction } from "./session.ts";
 
 export const grantsCommand = (run: CommandAction): Command =>
-  verb("list", "List grants: what is granted, used and free, and when each ends.", [
+  listVerb("list", "List grants: what is granted, used and free, and when each ends.", [
     "keystone grant list",
     "keystone grant list --realm bob-home -o wide",
     "keystone grant list alice-to-bob",
+    "keystone grant list --watch",
     "keystone grant list -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
-  ])
-    .argument("[names...]", "only grants of these names")
+  ], "grants")
     .option("--realm <name>", "only grants to this realm")
-    .option("--phase <phase>", "only grants in this phase: Pending, Active, Revoked or Expired")
-    .action(run(async (session, { realm, phase }, names) => {
-      const wanted = names as string[];
-      using rest = await session.connect();
-      let summaries: GrantSummary[];
-      let objects = new Map<string, object>();
-      try {
-        const [seen, raw] = await Promise.all([new Observed(rest).terms(), new KeystoneV1alpha1Api(rest).grants.all()]);
-        summaries = seen.stores.grants.list().map(grantSummaryOf);
-        objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
-      } catch (error) {
-        const namespace = realm === undefined ? rest.defaultNamespace ?? "" : guestNamespace(String(realm));
-        // A guest sees the grants to their own realm.
-        if (!isForbidden(error) || realmOfNamespace(namespace) === undefined) throw error;
-        summaries = await lendingsOfGuest(rest, namespace);
-      }
-      const missing = wanted.filter((name) => !summaries.some((each) => each.name === name));
-      const items = summaries
-        .filter((each) => wanted.length === 0 || wanted.includes(each.name))
-        .filter((each) => (realm === undefined || each.grantee === realm) && (!phase || each.phase === phase))
-        .sort((a, b) => a.grantee < b.grantee ? -1 : a.grantee > b.grantee ? 1 : a.name < b.name ? -1 : 1);
-      const answered = () => {
-        for (const name of missing) session.note(`Grant ${name} does not exist, or is not in force for you.`);
-        if (missing.length > 0) throw no();
+    .option("--phase <phase>", `only grants in this phase: ${phases.slice(0, -1).join(", ")} or ${phases.at(-1)}`)
+    .action(run(async (session, options, names) => {
+      const realm = options.realm === undefined ? undefined : String(options.realm);
+      const phase = options.phase === undefined ? undefined : phaseOf(String(options.phase));
+      const selection = {
+        names: names as string[],
+        matches: (grant: ListedGrant) =>
+          (realm === undefined || grant.grantee === realm) && (phase === undefined || grant.phase === phase),
+        watch: options.watch === true,
       };
-      if (session.data({ items: items.map((item) => ({ ...objects.get(item.name), ...item })) })) return answered();
-      if (items.length === 0) {
-        answered();
-        return session.say("There are no grants. Create one: keystone grant create NAME --to REALM --hard cpu=2");
+      using rest = await session.connect();
+      const list = grantList(session, rest);
+      const objects = await readSources(rest, list.sources).catch((error) => {
+        // A guest sees the grants to their own realm.
+        if (!isForbidden(error)) throw error;
+        return error as Error;
+      });
+      if (!(objects instanceof Error)) {
+        const empty = () => emptyBecause(list.items(objects), { realm, phase }) ?? list.empty();
+        return await showList(session, rest, { ...list, empty }, objects, selection);
       }
-      const now = session.io.now();
-      const colour = (phase: string) =>
-        phase === "Active"
-          ? session.colours.green(phase)
-          : phase === "Pending"
-          ? session.colours.yellow(phase)
-          : session.colours.dim(phase);
-      session.table(items, [
-        { name: "GRANT", value: ({ name }) => name },
-        { name: "FROM", value: ({ grantor }) => grantor || "-" },
-        { name: "TO", value: ({ grantee }) => grantee },
-        { name: "PHASE", value: ({ phase }) => colour(phase) },
-        { name: "CPU", value: ({ granted, used }) => share(used["requests.cpu"], granted["requests.cpu"]) },
-        { name: "MEMORY", value: ({ granted, used }) => share(used["requests.memory"], granted["requests.memory"]) },
-        { name: "ENDS", value: ({ ends }) => relative(ends, now) },
-        {
-          name: "FREE",
-          wide: true,
-          value: ({ free }) => Object.entries(free).map(([key, value]) => `${key}=${value}`).join(" "),
-        },
-        { name: "MESSAGE", wide: true, value: ({ message }) => message },
-      ]);
-      answered();
+      const namespace = realm === undefined ? rest.defaultNamespace ?? "" : guestNamespace(realm);
+      if (realmOfNamespace(namespace) === undefined) throw objects;
+      const ofGuest = guestGrantList(session, rest, namespace);
+      await showList(session, rest, ofGuest, await readSources(rest, ofGuest.sources), selection);
     }));
+
+/** Reads a phase in any case. */
+function phaseOf(text: string): Phase {
+  const found = phases.find((phase) => phase.toLowerCase() === text.toLowerCase());
+  if (found) return found;
+  throw usageError(`--phase is ${text}. It must be one of ${phases.join(", ")}.${didYouMean(text, phases)}`);
+}
+
+/** Returns the reason for which flags leave nothing of a list. */
+function emptyBecause(
+  all: readonly ListedGrant[],
+  { realm, phase }: { realm: string | undefined; phase: Phase | undefined },
+): string[] | undefined {
+  if (all.length === 0 || (realm === undefined && phase === undefined)) return undefined;
+  const others = realm === undefined ? "" : didYouMean(realm, new Set(all.map(({ grantee }) => grantee)));
+  return [
+    `There are no grants${realm === undefined ? "" : ` to ${realm}`}${
+      phase === undefined ? "" : ` in phase ${phase}`
+    }, ` +
+    `but ${all.length} ${all.length === 1 ? "other" : "others"}: keystone grant list.${others}`,
+  ];
+}

@@ -11,10 +11,12 @@ export interface Io {
   stdinIsFree(): boolean;
   /** True if standard output is a terminal. */
   terminal: boolean;
+  /** True if standard error is a terminal. */
+  errorTerminal?: boolean;
   /** True if the user can be prompted. */
   interactive: boolean;
-  /** Columns of the terminal. */
-  width: number;
+  /** Columns of the terminal at present. */
+  readonly width: number;
   env(name: string): string | undefined;
   readTextFile(path: string): Promise<string>;
   /** Returns the files of a path in `-f`, as {@linkcode inputFiles} does. */
@@ -23,6 +25,8 @@ export interface Io {
   writeSecretFile(path: string, text: string): Promise<void>;
   /** Epoch milliseconds. */
   now(): number;
+  /** Ends a watch; absent: only the end of the process does. */
+  stop?: AbortSignal;
 }
 
 let isStdinRead = false;
@@ -36,8 +40,12 @@ export const systemIo: Io = {
   },
   stdinIsFree: () => !isStdinRead && Deno.stdin.isTerminal(),
   terminal: Deno.stdout.isTerminal(),
+  errorTerminal: Deno.stderr.isTerminal(),
   interactive: Deno.stdin.isTerminal() && Deno.stdout.isTerminal(),
-  width: process.stdout.columns ?? 120,
+  get width() {
+    // A terminal without a size, such as that of a build server, says 0.
+    return (process.stdout.columns ?? process.stderr.columns ?? 120) || 80;
+  },
   env: (name) => Deno.env.get(name),
   readTextFile: async (path) => inputText(await Deno.readFile(path)),
   inputFiles,

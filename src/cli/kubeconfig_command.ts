@@ -16,7 +16,7 @@ export const kubeconfigCommand = (run: CommandAction): Command =>
     "keystone realm kubeconfig bob-home > bob.kubeconfig",
     "keystone realm kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
     "keystone realm kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
-  ])
+  ], { ownServer: true })
     .argument("<realm>", "realm whose people get it")
     .option("--for <span>", "lifetime of the token (default: until the last grant ends; 30d if it has no end)")
     .option("--server <url>", "URL under which the realm reaches the API server (default: your kubeconfig's)")
@@ -51,13 +51,13 @@ export const kubeconfigCommand = (run: CommandAction): Command =>
         await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
         return session.note(`Written to ${options.out}. Try it: kubectl --kubeconfig ${options.out} get pods`);
       }
-      if (!session.data(kubeconfig)) session.say(dump(kubeconfig, { lineWidth: -1 }).trimEnd());
+      if (!session.data(kubeconfig)) session.raw(dump(kubeconfig, { lineWidth: -1 }).trimEnd());
 
       function warn(url: string): void {
         const { hostname } = new URL(url);
         if (!/^(localhost|127\.|\[?::1)/.test(hostname)) return;
-        session.note(
-          `${session.colours.yellow("Warning:")} ${url} is a loopback address, which the realm can't reach. ` +
+        session.warn(
+          `${url} is a loopback address, which the realm can't reach. ` +
             "Set --server to the URL under which the realm reaches the API server.",
         );
       }

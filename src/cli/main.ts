@@ -1,4 +1,5 @@
 /** `keystone`, and as a plugin `kubectl keystone`. */
+import process from "node:process";
 import { interrupt } from "./interruption.ts";
 import { systemIo } from "./io.ts";
 import { runKeystone } from "./program.ts";
@@ -11,6 +12,14 @@ for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] a
     if (isTaken) return;
     if (sentence !== undefined) systemIo.err(`\n${sentence}`);
     Deno.exit(128 + number);
+  });
+}
+
+// The reader of a pipe may leave early, as head does. As any program then: it ends, without a word.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: Error & { code?: string }) => {
+    if (error.code === "EPIPE") Deno.exit(128 + 13);
+    throw error;
   });
 }
 

@@ -4,6 +4,7 @@ import {
   type JSONValue,
   KubernetesYamlError,
   lineCounter,
+  LOSES_DIGITS,
   readKubernetesYaml,
 } from "../../lib/kubernetes/mod.ts";
 
@@ -42,7 +43,9 @@ export function documentsIn(text: string): InputDocument[] {
       const read = jsonAt(text, start);
       if ("problem" in read) {
         // As in kubectl: the rest of a stream with more than one value must be JSON; otherwise it may be YAML.
-        if (count > 1) throw new UnreadableDocument(documents.length + 1, `line ${lineAt(read.at)}: ${read.problem}`);
+        if (count > 1 || read.problem === LOSES_DIGITS) {
+          throw new UnreadableDocument(documents.length + 1, `line ${lineAt(read.at)}: ${read.problem}`);
+        }
         isNoJson = true;
         offset = count === 0 ? 0 : offset + /^[^\S\n]*\n?/.exec(text.slice(offset))![0].length;
         break;
@@ -98,6 +101,16 @@ function* yamlChunks(text: string, from: number, number: () => number): Generato
   if (chunk.length > 0) yield { text: `${chunk.join("\n")}\n`, line: start };
 }
 
+/** Thrown for an integer of this text. */
+class LosesDigits extends Error {}
+
+/** Refuses integers that would lose digits; kubectl keeps those of up to 64 bits, and rounds larger ones too. */
+function exactly(_key: string, value: JSONValue, context?: { source?: string }): JSONValue {
+  const source = context?.source ?? "";
+  if (typeof value !== "number" || !/^-?\d{16,19}$/.test(source) || BigInt(value) === BigInt(source)) return value;
+  throw new LosesDigits(source);
+}
+
 /** Reads the JSON value that begins at `start`. */
 function jsonAt(text: string, start: number): { value: JSONValue; end: number } | { problem: string; at: number } {
   const token = /\s*("(?:[^"\\]|\\[^])*"|[[\]{}]|[^"[\]{}\s]+)/y;
@@ -112,8 +125,9 @@ function jsonAt(text: string, start: number): { value: JSONValue; end: number } 
     else if (found === "}" || found === "]") depth--;
   } while (depth > 0);
   try {
-    return { value: JSON.parse(text.slice(start, end)), end };
+    return { value: JSON.parse(text.slice(start, end), exactly), end };
   } catch (error) {
+    if (error instanceof LosesDigits) return { problem: LOSES_DIGITS, at: text.indexOf(error.message, start) };
     const position = /position (\d+)/.exec((error as Error).message)?.[1];
     return { problem: "invalid JSON", at: start + Number(position ?? 0) };
   }

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { usageError } from "./exit.ts";
 import type { Io } from "./io.ts";
 import { documentsIn, type InputDocument, UnreadableDocument } from "./manifest_stream.ts";
-import { printable } from "./session.ts";
+import { noteText } from "./session.ts";
 
 export type Manifest = Record<string, unknown> & {
   apiVersion: string;
@@ -54,11 +54,14 @@ export async function manifestsIn(
       for (const document of documentsOf(source, text)) {
         const place = `${source}, document ${document.number} (line ${document.line})`;
         for (const { key, line } of document.duplicates) {
-          io.err(printable(
-            `Warning: ${source}, line ${line}: the key ${
-              JSON.stringify(key)
-            } is set twice. The last one applies, as in kubectl.`,
-          ));
+          io.err(
+            noteText(
+              io,
+              `Warning: ${source}, line ${line}: the key ${
+                JSON.stringify(key)
+              } is set twice. The last one applies, as in kubectl.`,
+            ),
+          );
         }
         for (const object of objectsOf(document.value, place)) {
           places.set(object, place);

@@ -62,6 +62,12 @@ for (
       says: "a.yaml, document 2 can't be read: line 7, column 1: ",
     },
     {
+      name: "JSON with an integer that would lose digits",
+      files: { "a.json": '{"apiVersion": "v1", "kind": "X",\n "a": [9007199254740992, 9007199254740993]}' },
+      paths: ["a.json"],
+      says: "a.json, document 1 can't be read: line 2: an integer beyond 2^53 would lose digits",
+    },
+    {
       name: "text that is neither JSON nor YAML",
       files: { "a.json": '{"a": 1,\n"b": ]}' },
       paths: ["a.json"],

@@ -62,8 +62,8 @@ export const planCommand = (run: CommandAction): Command =>
       const stored = await Promise.all(lastOfEach(grants).map((manifest) => storedGrant(rest, manifest)));
       for (const { name, unchecked } of stored) {
         if (unchecked === undefined) continue;
-        session.note(
-          `${session.colours.yellow("Warning:")} Grant ${name} was not checked by the API server: ${unchecked}.`,
+        session.warn(
+          `Grant ${name} was not checked by the API server: ${unchecked}.`,
         );
       }
       const applied = stored.map((grant) => factsOf(grant, seen, now));
@@ -104,7 +104,7 @@ function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
   const lifecycle = lifecycleOf({ ...world, grant });
   if (lifecycle.is === "active") return;
   const why = "message" in lifecycle ? lifecycle.message : "It is being deleted.";
-  session.note(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
+  session.warn(`Grant ${grant.name} would not be in force: ${why}`);
 }
 
 /** Prints the destinations that would open nothing, or only a part. */
@@ -113,7 +113,7 @@ function closes(session: Session, grants: readonly GrantFacts[], world: GuestWor
     if (!grants.includes(entitlement.grant)) continue;
     for (const { error, narrowed } of destinationsOf(world, entitlement).resolved) {
       const message = error ?? narrowed;
-      if (message) session.note(`${session.colours.yellow("Warning:")} Grant ${entitlement.grant.name}: ${message}`);
+      if (message) session.warn(`Grant ${entitlement.grant.name}: ${message}`);
     }
   }
 }
@@ -231,12 +231,12 @@ function print(
   const yaml = (value: unknown) => dump(value, { noRefs: true, lineWidth: 120 }).trimEnd().split("\n");
   for (const object of create) {
     session.say(green(`+ create ${title(nameOf(object))}`));
-    session.say(green(yaml(contentOf(object)).map((line) => `  + ${line}`).join("\n")));
+    session.raw(green(yaml(contentOf(object)).map((line) => `  + ${line}`).join("\n")));
   }
   for (const { before, after, ...named } of update) {
     session.say(yellow(`~ update ${title(named)}`));
     for (const { mark, line } of changedLines(yaml(before), yaml(after))) {
-      session.say((mark === "+" ? green : red)(`  ${mark} ${line}`));
+      session.raw((mark === "+" ? green : red)(`  ${mark} ${line}`));
     }
   }
   for (const named of remove) session.say(red(`- delete ${title(named)}`));

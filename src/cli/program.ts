@@ -18,7 +18,7 @@ import { formatProgramHelp } from "./program_help.ts";
 import { realmAddCommand } from "./realm_add_command.ts";
 import { realmsCommand } from "./realms_command.ts";
 import { revokeCommand } from "./revoke_command.ts";
-import { type CommandAction, printable, runner } from "./session.ts";
+import { type CommandAction, noteText, runner } from "./session.ts";
 import { superEntitiesCommand } from "./superentities_command.ts";
 import { tailnetCommand } from "./tailnet_command.ts";
 import { trustCommand } from "./trust_command.ts";
@@ -134,7 +134,7 @@ export async function runKeystone(args: readonly string[], io: Io): Promise<numb
     return 0;
   } catch (error) {
     const { code, message } = exitOf(error);
-    if (message !== "") io.err(printable(message));
+    if (message !== "") io.err(noteText(io, message));
     return code;
   }
 }

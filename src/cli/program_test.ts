@@ -5,7 +5,8 @@ import { cliReference } from "./cli_reference.ts";
 import { exitOf } from "./exit.ts";
 import type { Io } from "./io.ts";
 import { inLine, printable, printableJson, Session } from "./session.ts";
-import { bar, relative, share } from "./grant_summary.ts";
+import { bar, relative, useText, useWithBar } from "./grant_summary.ts";
+import { instantFrom, spanFrom } from "./time_flags.ts";
 
 Deno.test("--help without a cluster: lists each verb once, and each has examples", async () => {
   const { code, out } = await keystone(undefined, ["--help"]);
@@ -51,8 +52,11 @@ Deno.test("use is shown as a bar of ten characters", () => {
   assert.equal(bar("2", "4"), "█████·····");
   assert.equal(bar("9", "4"), "██████████");
   assert.equal(bar("0", "0"), "··········");
-  assert.equal(share(undefined, undefined), "-");
-  assert.equal(share("500m", "1"), "█████····· 500m of 1");
+  assert.equal(useWithBar(undefined), "-");
+  assert.equal(useWithBar({ key: "requests.cpu", used: "500m", granted: "1" }), "█████····· 500m of 1");
+  const limits = { key: "limits.cpu", used: "2", granted: "2", side: "limits" } as const;
+  assert.equal(useWithBar(limits), "██████████ 2 of 2 limits");
+  assert.equal(useText(limits), "2 of 2 limits");
 });
 
 const now = Date.parse("2026-06-01T12:00:00Z");

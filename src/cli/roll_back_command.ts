@@ -91,7 +91,7 @@ export function lossesOfEntity(entity: SuperEntityFacts): Loss[] {
     message:
       `SuperEntity ${name} has ${approved} of ${needed} approvals, because the previous version's digests include no ` +
       "subjects: nothing new is granted by it or to it.",
-    remedy: "Afterwards: let its members approve again with keystone approve.",
+    remedy: "Afterwards: let its members approve again with keystone superentity approve.",
   }];
 }
 

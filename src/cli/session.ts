@@ -2,16 +2,22 @@
 import { Command, Option } from "commander";
 import { dump } from "js-yaml";
 import pc from "picocolors";
-import Table from "cli-table3";
-import { type ClientConfig, type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  type ClientConfig,
+  type ClosableRestClient,
+  createRestClient,
+  type RestClientOptions,
+} from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
 import { version } from "../version.ts";
 import { usageError } from "./exit.ts";
 import type { Io } from "./io.ts";
+import { type TableColumn, tableLayout, tableLines } from "./table_layout.ts";
+import { wrapped } from "./wrapped_text.ts";
 
-export type OutputFormat = "text" | "wide" | "json" | "yaml";
+export type OutputFormat = "text" | "wide" | "json" | "yaml" | "name";
 
 /** Flags of every command. */
 export interface Flags {
@@ -27,23 +33,18 @@ export interface Flags {
   certificateAuthority?: string;
   insecureSkipTlsVerify?: boolean;
   tlsServerName?: string;
+  /** The flag `--server`; a command may have another of that name. */
+  apiServer?: string;
   /** Milliseconds; Infinity for none. */
   requestTimeout?: number;
   config?: string;
   color: boolean;
 }
 
-/** One column of a table. */
-export interface Column<T> {
-  name: string;
-  value: (row: T) => string;
-  /** True if the column is shown only with `-o wide`. */
-  wide?: boolean;
-}
-
 export class Session {
   readonly io: Io;
   readonly flags: Flags;
+  readonly #warned = new Set<string>();
 
   constructor(io: Io, flags: Flags) {
     this.io = io;
@@ -52,14 +53,34 @@ export class Session {
 
   /** Colors; without effect when the output is not a terminal. */
   get colours(): ReturnType<typeof pc.createColors> {
-    const { terminal, env } = this.io;
-    return pc.createColors(terminal && this.flags.color && !env("NO_COLOR") && env("TERM") !== "dumb");
+    return pc.createColors(this.io.terminal && this.#mayColour);
+  }
+
+  /** Colors of standard error. */
+  get noteColours(): ReturnType<typeof pc.createColors> {
+    return pc.createColors(this.io.errorTerminal === true && this.#mayColour);
+  }
+
+  get #mayColour(): boolean {
+    return this.flags.color && !this.io.env("NO_COLOR") && this.io.env("TERM") !== "dumb";
+  }
+
+  /** Columns of the terminal; Infinity off a terminal, where programs read whole lines. */
+  get width(): number {
+    return this.io.terminal ? this.io.width : Infinity;
   }
 
   async connect(): Promise<ClosableRestClient> {
-    return createRestClient(await this.clusterConfig(), {
+    return this.client(await this.clusterConfig());
+  }
+
+  /** Makes a client with this command's name and time limit, whose warnings are printed. */
+  client(config: ClientConfig, more: Partial<RestClientOptions> = {}): ClosableRestClient {
+    return createRestClient(config, {
       userAgent: `keystone-cli/${version}`,
       timeoutMs: this.flags.requestTimeout ?? 15_000,
+      onWarning: (text) => this.warn(text),
+      ...more,
     });
   }
 
@@ -81,6 +102,7 @@ export class Session {
         certificateAuthority: flags.certificateAuthority,
         insecureSkipTlsVerify: flags.insecureSkipTlsVerify,
         tlsServerName: flags.tlsServerName,
+        server: flags.apiServer,
       },
     });
   }
@@ -94,37 +116,62 @@ export class Session {
   /** Prints the value as JSON or YAML if `-o` asks for that; returns true if it did. */
   data(value: unknown): boolean {
     const { output } = this.flags;
-    if (output === "json") this.io.out(printableJson(value));
-    else if (output === "yaml") this.io.out(dump(value, { noRefs: true, lineWidth: 120 }).trimEnd());
+    if (output === "json") this.io.out(printableJson(withoutManagedFields(value)));
+    else if (output === "yaml") this.io.out(yamlOf(withoutManagedFields(value)));
     else return false;
     return true;
   }
 
-  table<T>(rows: readonly T[], columns: readonly Column<T>[]): void {
-    const shown = columns.filter(({ wide }) => !wide || this.flags.output === "wide");
-    const table = new Table({
-      head: shown.map(({ name }) => this.colours.bold(name)),
-      chars: Object.fromEntries(
-        ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right", "left"]
-          .concat(["left-mid", "mid", "mid-mid", "right", "right-mid"]).map((name) => [name, ""]).concat([[
-            "middle",
-            "   ",
-          ]]),
-      ),
-      style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
-    });
-    table.push(...rows.map((row) => shown.map(({ value }) => value(row))));
-    this.io.out(printable(table.toString()).split("\n").map((line) => line.trimEnd()).join("\n"));
+  /** Prints a table with the columns and forms that have room. */
+  table<T>(rows: readonly T[], columns: readonly TableColumn<T>[]): void {
+    const layout = tableLayout(rows, columns, this.width);
+    this.raw(tableLines(rows, layout, this.colours.bold).join("\n"));
   }
 
-  say(text: string): void {
+  /**
+   * Prints text; on a terminal with lines that end between words.
+   *
+   * @param hang columns by which the continuation of a line is indented more than its beginning
+   */
+  say(text: string, hang = 0): void {
+    this.io.out(wrapped(printable(text), this.width, hang));
+  }
+
+  /** Prints text whose lines must stay as they are, such as YAML. */
+  raw(text: string): void {
     this.io.out(printable(text));
   }
 
   /** Prints to standard error, so that it is not part of the result. */
-  note(text: string): void {
-    this.io.err(printable(text));
+  note(text: string, hang = 0): void {
+    this.io.err(noteText(this.io, text, hang));
   }
+
+  /** Prints a warning to standard error, each one once. */
+  warn(text: string): void {
+    if (this.#warned.has(text)) return;
+    this.#warned.add(text);
+    this.note(`${this.noteColours.yellow("Warning:")} ${inLine(text)}`);
+  }
+}
+
+/** Returns text for standard error; on a terminal with lines that end between words. */
+export const noteText = ({ errorTerminal, width }: Io, text: string, hang = 0): string =>
+  wrapped(printable(text), errorTerminal ? width : Infinity, hang);
+
+export const yamlOf = (value: unknown): string => dump(value, { noRefs: true, lineWidth: 120 }).trimEnd();
+
+/** Returns a copy without `metadata.managedFields` of any object in it, as kubectl prints objects. */
+export function withoutManagedFields(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutManagedFields);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => {
+      if (key !== "metadata" || typeof each !== "object" || each === null) return [key, withoutManagedFields(each)];
+      const { managedFields: _, ...metadata } = each as Record<string, unknown>;
+      return [key, metadata];
+    }),
+  );
 }
 
 /**
@@ -152,20 +199,32 @@ export const printableJson = (value: unknown): string =>
 
 const formats: readonly OutputFormat[] = ["text", "wide", "json", "yaml"];
 
+/** Returns the option `-o` for these formats, of which the first is the default. */
+const outputOption = (formats: readonly OutputFormat[]): Option =>
+  new Option("-o, --output <format>", `output format: ${formats.join(", ")}`).default(formats[0], formats[0]).argParser(
+    (value) => {
+      if (formats.includes(value as OutputFormat)) return value;
+      throw usageError(`-o is ${value}. It must be one of ${formats.join(", ")}.`);
+    },
+  );
+
+/** Returns the option `--server`. Its value has another name, because `keystone realm kubeconfig` has its own flag. */
+function serverOption(): Option {
+  const option = new Option("-s, --server <url>", "address of the API server").hideHelp();
+  option.attributeName = () => "apiServer";
+  return option;
+}
+
 /** Creates a command with the common flags; its examples are part of its help. */
-export function verb(name: string, summary: string, examples: readonly string[]): Command {
-  return new Command(name)
+export function verb(
+  name: string,
+  summary: string,
+  examples: readonly string[],
+  { more = [], ownServer = false }: { more?: readonly OutputFormat[]; ownServer?: boolean } = {},
+): Command {
+  const command = new Command(name)
     .description(summary)
-    .addOption(
-      new Option("-o, --output <format>", `output format: ${formats.join(", ")}`).default("text", "text").argParser(
-        (value) => {
-          if (!formats.includes(value as OutputFormat)) {
-            throw usageError(`-o is ${value}. It must be one of ${formats.join(", ")}.`);
-          }
-          return value;
-        },
-      ),
-    )
+    .addOption(outputOption([...formats, ...more]))
     .option("--kubeconfig <path>", "path of the kubeconfig (default: KUBECONFIG, else ~/.kube/config)")
     .option("--context <name>", "context of the kubeconfig (default: the current one)")
     .option("--as <user>", "user to impersonate")
@@ -190,9 +249,10 @@ export function verb(name: string, summary: string, examples: readonly string[])
     .addHelpText(
       "after",
       "\nAs kubectl, also: --as-uid, --cluster, --user, --token, --certificate-authority, " +
-        "\n--insecure-skip-tls-verify, --tls-server-name.",
+        `\n--insecure-skip-tls-verify, --tls-server-name${ownServer ? "" : ", --server"}.`,
     )
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`);
+  return ownServer ? command : command.addOption(serverOption());
 }
 
 /** Parses kubectl's `--request-timeout`: seconds, or a duration as in Go. */

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { type ClientConfig, createRestClient, type RestClient } from "../../lib/kubernetes/mod.ts";
+import type { ClientConfig, RestClient } from "../../lib/kubernetes/mod.ts";
 import { guestNamespace } from "../core/names.ts";
-import { version } from "../version.ts";
 import { no, usageError } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { type Manifest, manifestsIn, namespaceConflict, placeOf, withFilenames } from "./manifests.ts";
@@ -32,11 +31,8 @@ export const wouldFitCommand = (run: CommandAction): Command =>
       const paths = options.filename as string[];
       const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
       const config = await session.clusterConfig();
-      const connect = (to: ClientConfig) =>
-        createRestClient(to, {
-          userAgent: `keystone-cli/${version}`,
-          timeoutMs: session.flags.requestTimeout ?? 15_000,
-        });
+      // Its answers include the warnings.
+      const connect = (to: ClientConfig) => session.client(to, { onWarning: () => {} });
       using rest = connect(config);
       const kinds = new ServerKinds(rest);
       const answer = wholeAnswer(
@@ -83,7 +79,7 @@ async function byNamespace(
 function report(session: Session, { items, askedAs }: WouldFitAnswer): void {
   const { green, red, yellow } = session.colours;
   for (const { fits, message, warnings, runs } of items) {
-    session.say(`${fits === null ? yellow("not judged:") : fits ? green("fits") : red("does not fit")}  ${message}`);
+    session.say(`${fits === null ? yellow("not judged:") : fits ? green("fits") : red("does not fit")}  ${message}`, 6);
     if (runs !== undefined) session.say(`      ${runs}.`);
     for (const warning of warnings) session.say(`      ${inLine(warning)}`);
   }

@@ -102,7 +102,7 @@ function slipOf(words: string, { now, zone }: Moment): string | undefined {
     const then = today.add(long[2]!.startsWith("m") ? { months: count } : { years: count });
     return `Months and years have no fixed length. Write the date, such as ${then}, or a number of days.`;
   }
-  if (/^(never|forever|none|no end)$/.test(words)) return "For no end, leave it out (keystone extend: --no-end).";
+  if (/^(never|forever|none|no end)$/.test(words)) return "For no end, leave it out (keystone grant extend: --no-end).";
   if (/\bmidnight\b/.test(words)) return "Write 00:00 for the beginning of a day, or 24:00 for its end.";
   if (/^\d+(?:\.\d+)? ?(?:s|secs?|seconds?)$/.test(words)) return "The shortest unit is m, for minutes.";
   if (/^\d+\.\d+ ?[a-z]+$/.test(words)) return "Use whole numbers, such as 36h instead of 1.5d.";

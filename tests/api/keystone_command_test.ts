@@ -102,7 +102,10 @@ Deno.test("keystone", {
     assert.match((await run(["grants"], { terminal: true })).out, /\x1b\[32mActive/);
     // deno-lint-ignore no-control-regex
     assert.doesNotMatch((await run(["grants"], { terminal: true, env: { NO_COLOR: "1" } })).out, /\x1b/);
-    assert.match((await run(["grants", "-o", "wide"])).out, /FREE +MESSAGE/);
+    const block = (await run(["grants", "-o", "wide"])).out;
+    assert.match(block, /^Grant alice-to-bob\n {2}State +Active\. /);
+    assert.match(block, /limits\.cpu +·+ 0 of 4 +4 left/);
+    assert.match(block, /Room +\d+ more pods of the default size/);
     const realms = (await run(["realms", "-o", "json"])).json().items as { name: string; grants: number }[];
     assert.deepEqual(realms.map(({ name, grants }) => [name, grants]), [["bob-home", 1], ["carla-home", 0]]);
     assert.match((await run(["realms"])).out, /bob-home +bob-home.tailnet-name.ts.net +partner +Connected/);

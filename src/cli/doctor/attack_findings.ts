@@ -1,10 +1,14 @@
 /** Proves the guards by behavior: sends forbidden requests as the guests, as dry runs. */
-import { type ClientConfig, createRestClient, isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
+import {
+  type ClientConfig,
+  type ClosableRestClient,
+  isApiError,
+  type RestClient,
+} from "../../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { RbacAuthorizationV1Api, type Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { type GuardName, guardsRevision } from "../../api/mod.ts";
 import { guardsAnnotation, guestRole, realmLabel, warnAnnotation } from "../../core/names.ts";
-import { version } from "../../version.ts";
 import { type DoctorFinding, fail, ok, someOf, unknown } from "./doctor_finding.ts";
 import { type GuestAttack, guestAttacks } from "./guest_attacks.ts";
 
@@ -26,7 +30,11 @@ interface Guest {
 }
 
 /** Sends each attack as one guest of each realm. `config` is the user's own. */
-export async function attackFindings(rest: RestClient, config: ClientConfig): Promise<DoctorFinding[]> {
+export async function attackFindings(
+  rest: RestClient,
+  config: ClientConfig,
+  connect: (config: ClientConfig) => ClosableRestClient,
+): Promise<DoctorFinding[]> {
   const guests = await guestsIn(rest);
   const asAdmin = "Run keystone doctor as a cluster admin, who may impersonate users.";
   if (guests.length === 0) {
@@ -40,10 +48,7 @@ export async function attackFindings(rest: RestClient, config: ClientConfig): Pr
   const open: DoctorFinding[] = [];
   const notTried = new Map<string, string[]>();
   for (const guest of guests.slice(0, mostNamespaces)) {
-    using asGuest = createRestClient(impersonating(config, guest), {
-      userAgent: `keystone-cli/${version}`,
-      timeoutMs: 15_000,
-    });
+    using asGuest = connect(impersonating(config, guest));
     const outcomes = await Promise.all(
       guestAttacks.map(async (attack) => [attack, await tryAttack(asGuest, guest, attack)] as const),
     );

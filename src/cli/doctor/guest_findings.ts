@@ -54,6 +54,6 @@ function roomIn(grants: readonly GrantSummary[]): DoctorFinding {
   return full.length === 0 ? ok(name, "There is room for further pods.") : warn(
     name,
     `${full.join(", ")} ${full.length > 1 ? "are" : "is"} used up: no further pod is admitted.`,
-    "Delete or shrink a workload, or ask the grantor for more: keystone grants",
+    "Delete or shrink a workload, or ask the grantor for more: keystone grant list",
   );
 }

@@ -8,13 +8,15 @@ import { eventTime } from "../../core/report/event_report.ts";
 import { type Explanation, explanationOf, type ReportFinding } from "../../core/report/finding.ts";
 import { grantReport, type GrantView } from "../../core/report/grant_report.ts";
 import { relative } from "../../core/report/relative_time.ts";
+import { sidedResourceOf } from "../../core/report/tighter_use.ts";
 import type { GuideGrant, ReportedEvent } from "../../core/report/reported_objects.ts";
 import type { GrantFacts } from "../../core/facts.ts";
 import { no } from "../exit.ts";
 import { enforcedMessage, grantSummaryOf, isForbidden } from "../grant_summary.ts";
 import { guestNamespaceOf } from "../guest_namespace.ts";
+import { didYouMean } from "../lists/nearest_name.ts";
 import { Observed } from "../observed.ts";
-import { grantEvents, guideGrants, readReportWorld } from "./report_world.ts";
+import { grantEvents, guideGrants, neededBy, readReportWorld } from "./report_world.ts";
 
 export async function explainGrant(
   rest: RestClient,
@@ -31,9 +33,12 @@ export async function explainGrant(
   }
   const { stores } = observed;
   const grant = stores.grants.get(name);
-  if (!grant) throw no(`Grant ${name} does not exist. List them: keystone grant list`);
+  if (!grant) {
+    const near = didYouMean(name, stores.grants.list().map((each) => each.name));
+    throw no(`Grant ${name} does not exist.${near} List them: keystone grant list`);
+  }
   const namespace = guestNamespace(grant.spec.granteeRealm);
-  const world = await readReportWorld(rest, namespace, [], now);
+  const world = await readReportWorld(rest, namespace, neededBy.Grant, now);
   const report = grantReport(viewOf(grant, partnerOf(grant, observed)), world);
   const events = await grantEvents(rest, grant.uid, now);
   const news = events.filter(({ message }) => !report.chain.some((finding) => message.includes(finding.message)));
@@ -52,13 +57,39 @@ function viewOf(grant: GrantFacts, partner: ReportFinding): GrantView {
     grantee: grant.spec.granteeRealm,
     ...(ends ? { ends } : {}),
     ...(isNoticed ? { notice: draining.message } : {}),
-    granted,
+    // Requests and limits belong together: whichever is used up first limits the guests.
+    granted: sidesTogether({ ...granted, ...withBothSides(granted, status.hard ?? {}) }),
     used,
     reductions: status.reductions ?? [],
     conditions: status.conditions ?? [],
     destinations: status.resolvedDestinations ?? [],
     partner,
   };
+}
+
+/** Returns the requests and limits of all resources of which the terms name one. */
+function withBothSides(
+  named: Readonly<Record<string, string>>,
+  inForce: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const resources = new Set(Object.keys(named).map(sidedResourceOf));
+  return Object.fromEntries(
+    Object.entries(inForce).filter(([key]) => {
+      const resource = sidedResourceOf(key);
+      return resource !== undefined && resources.has(resource);
+    }),
+  );
+}
+
+/** Returns the amounts with the requests and limits of a resource one after the other. */
+function sidesTogether(amounts: Readonly<Record<string, string>>): Record<string, string> {
+  const sorted = Object.entries(amounts).map(([key, amount]) => ({
+    key,
+    amount,
+    resource: key.replace(/^limits/, "requests"),
+  }));
+  sorted.sort((a, b) => a.resource < b.resource ? -1 : a.resource > b.resource ? 1 : a.key > b.key ? -1 : 1);
+  return Object.fromEntries(sorted.map(({ key, amount }) => [key, amount]));
 }
 
 function partnerOf({ spec }: GrantFacts, { stores }: Observed): ReportFinding {
@@ -94,7 +125,7 @@ async function explainToGuest(
         (others.length > 0 ? `In force: ${others.join(", ")}.` : "No grant is in force there. Ask your lender."),
     );
   }
-  const world = await readReportWorld(rest, namespace, [], now);
+  const world = await readReportWorld(rest, namespace, neededBy.Grant, now);
   const events = world.events.filter((event) => isAbout(event, name))
     .sort((a, b) => eventTime(a) < eventTime(b) ? 1 : -1).slice(0, 3);
   const report = grantReport(guestView(entry, namespace), {

@@ -10,6 +10,7 @@ import type { ReportedAutoscaler, ReportedObject } from "../../core/report/repor
 import { selects } from "../../core/reach/reach.ts";
 import { no } from "../exit.ts";
 import { isForbidden } from "../grant_summary.ts";
+import { didYouMean } from "../lists/nearest_name.ts";
 import { explainedResource } from "./explained_resources.ts";
 import { neededBy, readReportWorld } from "./report_world.ts";
 
@@ -21,7 +22,10 @@ export async function explainNamespaced(
   now: number,
 ): Promise<Explanation> {
   const object = await present(rest, namespace, kind, name);
-  if (!object) throw no(`${kind} ${name} does not exist in ${namespace}.`);
+  if (!object) {
+    const near = didYouMean(name, await namesIn(rest, namespace, kind));
+    throw no(`${kind} ${name} does not exist in ${namespace}.${near}`);
+  }
   const [world, policies, target] = await Promise.all([
     readReportWorld(rest, namespace, neededBy[kind], now),
     kind === "Pod" ? policiesOn(rest, namespace, object as Pod) : undefined,
@@ -57,6 +61,16 @@ async function present(
     }
   } catch (error) {
     if (isApiError(error, 404)) return undefined;
+    throw error;
+  }
+}
+
+/** Returns the names of a kind's objects; none if the user may not list them. */
+async function namesIn(rest: RestClient, namespace: string, kind: ExplainedKind): Promise<string[]> {
+  try {
+    return await new ResourceApi(rest, explainedResource(kind), namespace).all({}, ({ metadata }) => metadata!.name!);
+  } catch (error) {
+    if (isForbidden(error)) return [];
     throw error;
   }
 }

@@ -37,7 +37,7 @@ export type Needed = "pods" | "replicasets" | "jobs" | "persistentvolumeclaims" 
 
 const withPods: readonly Needed[] = ["pods", "persistentvolumeclaims"];
 export const neededBy: Readonly<Record<ExplainedKind | "Grant", readonly Needed[]>> = {
-  Grant: [],
+  Grant: ["pods"],
   Pod: ["persistentvolumeclaims", "replicasets"],
   Deployment: [...withPods, "replicasets"],
   StatefulSet: withPods,

@@ -3,7 +3,8 @@ import type { Condition } from "../../api/mod.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaKey } from "../resources/quota_lists.ts";
 import { fewOf, type Problem, type Report, type ReportFinding, sentence } from "./finding.ts";
-import { amountsOf, isOwnQuota, otherQuotaFindings, otherQuotas } from "./quota_report.ts";
+import { podRooms, roomText } from "./pod_room.ts";
+import { amountsOf, capital, isOwnQuota, otherQuotaFindings, otherQuotas } from "./quota_report.ts";
 import { relative } from "./relative_time.ts";
 import type { ReportWorld } from "./reported_objects.ts";
 
@@ -28,6 +29,12 @@ export interface GrantView {
 
 /** Conditions for which True is the problem. */
 const negative = new Set(["Draining", "NetworkNarrowed", "Overcommitted", "WritesClosed"]);
+
+/** Returns the conditions that report a problem; not Ready, which sums them up, nor notices. */
+export const problemConditions = (conditions: readonly Condition[]): Condition[] =>
+  conditions.filter(({ type, status }) =>
+    type !== "Ready" && type !== "Draining" && (negative.has(type) ? status === "True" : status !== "True")
+  );
 
 export function grantReport(grant: GrantView, world: ReportWorld): Report {
   const { phase, message, ends, conditions } = grant;
@@ -66,6 +73,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
     chain.push({ what: `${type} (${reason})`, status: good ? "ok" : weight, message });
   }
   chain.push(...amounts.map(({ finding }) => finding));
+  if (isActive) chain.push(...roomFindings(world));
   if (!isActive) {
     for (const [key, given] of Object.entries(grant.granted)) {
       chain.push({ what: key, status: "ok", message: `${given} granted.` });
@@ -83,7 +91,10 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
       message: `You may not read ${world.unread.join(", ")}, so the explanation leaves them out.`,
     });
   }
-  return { problem, good: [`Grant ${grant.name} is in force.`, grant.notice ?? end].filter(Boolean).join(" "), chain };
+  // During a notice the quota is frozen at what is used.
+  const full = grant.notice !== undefined ? "" : fewOf(amounts.filter(({ isFull }) => isFull).map(({ key }) => key), 4);
+  const good = [`Grant ${grant.name} is in force.`, full && `Used up: ${full}.`, grant.notice ?? end];
+  return { problem, good: good.filter(Boolean).join(" "), chain };
 }
 
 function stateProblem({ name, phase, message, conditions }: GrantView): Problem | undefined {
@@ -103,6 +114,7 @@ interface AmountFinding {
   finding: ReportFinding;
   /** Quota by others that is full in this key although the grants have room. */
   blockedBy?: string;
+  isFull: boolean;
   key: string;
 }
 
@@ -123,6 +135,7 @@ function amountFindings(grant: GrantView, world: ReportWorld): AmountFinding[] {
     const isFull = left.sign() === 0 && parseQuantity(given).sign() > 0;
     return {
       key,
+      isFull,
       ...(limit && limit.free.sign() === 0 && !isFull ? { blockedBy: limit.name } : {}),
       finding: {
         what: key,
@@ -134,6 +147,16 @@ function amountFindings(grant: GrantView, world: ReportWorld): AmountFinding[] {
     };
   });
 }
+
+/** Returns the room for more pods, as guests ask for it. */
+const roomFindings = ({ pods, quotas, limitRanges, unread }: ReportWorld): ReportFinding[] =>
+  unread.includes("pods") || unread.includes("resourcequotas")
+    ? []
+    : podRooms(pods, quotas, limitRanges).map((room) => ({
+      what: "room",
+      status: room.room === 0 ? "warn" : "ok",
+      message: capital(roomText(room)),
+    }));
 
 const least = (quantity: Quantity): Quantity => quantity.sign() < 0 ? zero : quantity;
 
