@@ -134,8 +134,8 @@ for (const width of [60, 80, 120, 200, Infinity]) {
         "203.0.113.0/24:443",
         "example.com: has no address",
         "it still gives 3 requests.cpu",
-        "keystone extend alice-to-bob --by 30d",
-        "keystone revoke alice-to-bob",
+        "keystone grant extend alice-to-bob --by 30d",
+        "keystone grant revoke alice-to-bob",
       ]
     ) assert.ok(text.includes(part), `${part}\nis missing in\n${out}`);
   });
