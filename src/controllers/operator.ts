@@ -304,7 +304,7 @@ function createContext(
     ping: (address, signal) => tailnet.ping(address, signal),
     clock,
     signal,
-    wake: (key, at) => signals.pinged.emit({ key, at }),
+    wake: (key, at) => signals.pinged.emit(at === undefined ? { key } : { key, at }),
   });
   return {
     rest,

@@ -8,8 +8,8 @@ export interface PingsOptions {
   clock: Clock;
   /** Ends the pings that are under way. */
   signal: AbortSignal;
-  /** Called when the realm should be reconciled, with an instant in epoch milliseconds. */
-  wake(realm: string, at: number): void;
+  /** Called when the realm should be reconciled: at an instant, in epoch milliseconds, or at once. */
+  wake(realm: string, at?: number): void;
 }
 
 /** Delay before tailscaled is asked again for a ping that it couldn't send. */
@@ -70,6 +70,7 @@ export class Pings {
     const before = this.#known.get(realm);
     const isAlike = before?.stableID === stableID && before.address === address && before.path === answer.path;
     this.#known.set(realm, { stableID, address, ...answer, alike: isAlike ? before.alike + 1 : 1, at });
-    wake(realm, at);
+    // Without an instant, because the clock may be set back before it is due.
+    wake(realm);
   }
 }

@@ -10,7 +10,7 @@ function pingsOf(...answers: (Ping | Error)[]) {
   const clock = new FakeClock(now);
   const stop = new AbortController();
   const asked: string[] = [];
-  const woken: [string, number][] = [];
+  const woken: [string, number | undefined][] = [];
   const pings = new Pings({
     ping: (address) => {
       asked.push(address);
@@ -19,7 +19,7 @@ function pingsOf(...answers: (Ping | Error)[]) {
     },
     clock,
     signal: stop.signal,
-    wake: (realm, at) => woken.push([realm, at - now]),
+    wake: (realm, at) => woken.push([realm, at === undefined ? undefined : at - now]),
   });
   return { pings, clock, asked, woken, stop };
 }
@@ -37,7 +37,7 @@ Deno.test("pings: results: remembered, counted while they repeat, and reported",
   }
   assert.deepEqual(seen, [["direct", 1], ["direct", 2], [undefined, 1], [undefined, 2], ["direct", 1]]);
   assert.equal(asked.length, 5, "one at a time");
-  assert.deepEqual(woken, Array.from({ length: 5 }, () => ["bob-home", 0]));
+  assert.deepEqual(woken, Array.from({ length: 5 }, () => ["bob-home", undefined]));
   pings.forget("bob-home");
   assert.equal(pings.get("bob-home"), undefined);
 });

@@ -7,8 +7,8 @@ export interface Signals {
   local: Feed<void>;
   /** Namespace whose pods have changed or can be watched again. */
   pods: Feed<string>;
-  /** Realm whose ping has ended, and the instant at which it is due. */
-  pinged: Feed<{ key: string; at: number }>;
+  /** Realm whose ping has ended, and the instant at which it is due; absent: at once. */
+  pinged: Feed<{ key: string; at?: number }>;
   /** The guests' FlowSchema has been read for the first time. */
   flowsKnown: Feed<void>;
   /** A reading of the database's size changes guests' write access. */

@@ -255,7 +255,9 @@ async function tried(
     }
     await trigger(scene, slot, real);
     let rest = await isAtRest(view, [...applied.values()]);
-    if (rest.arrived && real.some(({ kind }) => kind === "CronJob")) rest = await finished(scene, slot, applied);
+    // The later pods of a Job come only when earlier ones have ended, so a no is about the end.
+    const runsOn = ({ kind }: AnyObject) => kind === "CronJob" || (kind === "Job" && asked.foretold === false);
+    if (rest.arrived && real.some(runsOn)) rest = await finished(scene, slot, applied);
     const came = rest.arrived && refused.length === 0;
     const spoiled = came ? undefined : miscountedQuota(view);
     onResult({

@@ -226,7 +226,7 @@ export class Replica {
         ping: (address) => new Promise((resolve) => this.#pings.add({ address, resolve })),
         clock,
         signal: new AbortController().signal,
-        wake: (key, at) => signals.pinged.emit({ key, at }),
+        wake: (key, at) => signals.pinged.emit(at === undefined ? { key } : { key, at }),
       }),
       missingSince: new Map(),
       pools: new WatchedPools((seen, plan) => {
