@@ -200,6 +200,32 @@ Deno.test("a grant that can't be read: is listed with the reason, and the others
   assert.equal((await run(["realms"], lists)).code, 0);
 });
 
+Deno.test("texts by others in a block: can't imitate another line or control the terminal", async () => {
+  const entity = {
+    metadata: meta("homes"),
+    spec: { purpose: "a\n  State    Active\n\u001b[31mred", members: [{ realm: "bob-home" }] },
+  };
+  const { out } = await run(["superentities", "homes"], { [`${group}/superentities`]: list(entity) });
+  assert.match(out, /^ {2}Purpose {3}a ⏎ {3}State {4}Active ⏎ \ufffd\[31mred$/m);
+  assert.match(out, /keystone approve homes --realm bob-home/);
+});
+
+Deno.test("--server: another API server than the kubeconfig's; keystone kubeconfig has its own flag of that name", async () => {
+  const { code, err } = await run(["realms", "--server", "http://127.0.0.1:1"]);
+  assert.equal(code, 4);
+  assert.match(err, /^http:\/\/127\.0\.0\.1:1 .*didn't respond/);
+  // Refused by the answers, so it asked the server of the kubeconfig.
+  assert.equal((await run(["kubeconfig", "bob-home", "--server", "https://127.0.0.1:1"])).code, 3);
+});
+
+Deno.test("doctor --request-timeout: a server that doesn't answer is given up in time", async () => {
+  const never = ({ signal }: Request) =>
+    new Promise<Response>((resolve) => signal.addEventListener("abort", () => resolve(new Response())));
+  const { code, err } = await run(["doctor", "--request-timeout", "200ms"], { "/version": never });
+  assert.equal(code, 4);
+  assert.match(err, /wasn't answered within 0\.2 s/);
+});
+
 Deno.test("a realm as a block: its grants, use and room", async () => {
   const { out } = await run(["realms", "bob-home"]);
   for (
