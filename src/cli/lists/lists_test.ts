@@ -1,7 +1,7 @@
 /** Lists against answers of an API server that are written here: use, blocks, formats, names and emptiness. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import { answeredCommand, type Answers } from "../../../tests/fixtures/answered_command.ts";
+import { answeredCommand, type WrittenAnswers } from "../../../tests/fixtures/answered_command.ts";
 import type { KeystoneOptions } from "../../../tests/fixtures/keystone_command.ts";
 import { guideKey } from "../../core/guest/objects/guide.ts";
 import { textWidth } from "../wrapped_text.ts";
@@ -59,19 +59,19 @@ const realm = {
   spec: { identity: "bob-home.tailnet-name.ts.net", connectionType: "tailscale", trustLevel: "partner" },
   status: { connectionState: "Connected", lastSeen: "2026-06-01T11:59:30Z", node: { addresses: ["100.64.0.2"] } },
 };
-const guestPaths: Answers = {
+const guestPaths: WrittenAnswers = {
   "/api/v1/namespaces/guest-bob-home/resourcequotas": list(quota(used)),
   "/api/v1/namespaces/guest-bob-home/pods": list(pod),
   "/api/v1/namespaces/guest-bob-home/limitranges": list(),
 };
-const answers: Answers = {
+const answers: WrittenAnswers = {
   ...guestPaths,
   [`${group}/grants`]: list(ending),
   [`${group}/realms`]: list(realm),
   [`${group}/superentities`]: list(),
   "/api/v1/resourcequotas": list(quota(used)),
 };
-const run = (args: readonly string[], more: Answers = {}, options: KeystoneOptions = {}) =>
+const run = (args: readonly string[], more: WrittenAnswers = {}, options: KeystoneOptions = {}) =>
   answeredCommand(args, { ...answers, ...more }, { now, ...options });
 const row = (out: string, index = 1) => out.split("\n")[index]!.split(/ {2,}/);
 
@@ -96,7 +96,7 @@ Deno.test("several grants to one realm: use is attributed to those that last lon
   const { out } = await run(["grants"], { ...two, "/api/v1/resourcequotas": list(quota(both)) });
   assert.deepEqual([row(out, 1)[4], row(out, 2)[4]], ["█████····· 1 of 2", "██████████ 2 of 2"]);
   // Without the right to read quotas, the use in the status counts.
-  const { "/api/v1/resourcequotas": _, ...unread }: Answers = { ...answers, ...two };
+  const { "/api/v1/resourcequotas": _, ...unread }: WrittenAnswers = { ...answers, ...two };
   assert.equal(row((await answeredCommand(["grants"], unread, { now })).out)[4], "·········· 0 of 2");
 });
 
