@@ -1,7 +1,7 @@
 /** The commands that list and change: requests and results, against answers of an API server that are written here. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import { answeredCommand, type Answers } from "../../tests/fixtures/answered_command.ts";
+import { answeredCommand, type WrittenAnswers } from "../../tests/fixtures/answered_command.ts";
 import { trustedNodeAnnotation } from "../api/mod.ts";
 import { guideKey } from "../core/guest/objects/guide.ts";
 import { quotaOf } from "../core/guest/objects/quota.ts";
@@ -61,7 +61,7 @@ const guide = {
 };
 
 const list = (...items: unknown[]) => ({ metadata: { resourceVersion: "9" }, items });
-const full: Answers = {
+const full: WrittenAnswers = {
   [`${group}/grants`]: list(grant, pending),
   [`${group}/grants/alice-to-bob`]: grant,
   [`${group}/realms`]: list(realm),
@@ -74,7 +74,7 @@ const full: Answers = {
   "/api/v1/namespaces/guest-bob-home/configmaps": list(guide),
 };
 
-const run = (args: readonly string[], answers: Answers = full) => answeredCommand(args, answers, { now });
+const run = (args: readonly string[], answers: WrittenAnswers = full) => answeredCommand(args, answers, { now });
 
 Deno.test("grants: a row for each, with use, end and phase; flags choose rows and columns", async () => {
   const { code, out } = await run(["grants"]);

@@ -139,7 +139,7 @@ export function usesOf({ granted, used }: GrantAmounts): Record<string, TighterU
 }
 
 /** Returns whether a grant has ended, so that nothing of it is in force. */
-export const hasEnded = (phase: string): boolean => phase === "Revoked" || phase === "Expired";
+export const isOver = (phase: string): boolean => phase === "Revoked" || phase === "Expired";
 
 export function grantSummaryOf(grant: GrantObject, amounts?: GrantAmounts): GrantSummary {
   const { spec, status, name } = grant;
@@ -158,7 +158,7 @@ export function grantSummaryOf(grant: GrantObject, amounts?: GrantAmounts): Gran
     granted,
     used,
     free: freeOf(granted, used),
-    use: hasEnded(phase) ? {} : usesOf(amounts ?? { granted: amountsInForce(grant), used: usage }),
+    use: isOver(phase) ? {} : usesOf(amounts ?? { granted: amountsInForce(grant), used: usage }),
     ...(spec.validity?.validFrom ? { from: spec.validity.validFrom } : {}),
     ...(ends ? { ends } : {}),
     namespace: guestNamespace(spec.granteeRealm),

@@ -52,8 +52,8 @@ export const tailnetCommand = (run: CommandAction): Command =>
       const { green, yellow } = session.colours;
       session.table(items, [
         { name: "NODE", value: ({ node }) => node },
-        { name: "ID", value: ({ id }) => id || "-" },
-        { name: "REALM", value: ({ realm }) => realm || "-" },
+        { name: "ID", rank: 2, value: ({ id }) => id || "-" },
+        { name: "REALM", rank: 1, value: ({ realm }) => realm || "-" },
         { name: "ONLINE", value: ({ online, id }) => online ? green("yes") : yellow(id ? "no" : "missing") },
         { name: "TRUSTED", value: ({ trusted }) => trusted || "-" },
       ]);

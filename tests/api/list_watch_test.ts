@@ -86,6 +86,16 @@ Deno.test("keystone grants --watch", { ignore: Deno.env.get("KEYSTONE_LAB") === 
     assert.deepEqual(watching.lines, []);
   });
 
+  await step(t, "a grant that no longer matches the flags: a last row with its true phase", async () => {
+    await using active = new WatchingCommand(lab.kubeconfig, ["grants", "--phase", "Active", "-w"]);
+    await active.expect(/^first .*Active/);
+    await setStatus("first", { phase: "Revoked" });
+    await active.expect(/^first .*Revoked/);
+    assert.equal(await active.interrupt(), 130);
+    assert.deepEqual(active.lines, []);
+    await watching.expect(/^first .*Revoked/);
+  });
+
   await step(t, "for programs: names once, and each state of an object", async () => {
     await names.expect(/^grant\.keystone\.io\/first$/, /^grant\.keystone\.io\/second$/);
     await objects.expect(/"phase": "Pending"/, /"phase": "Active"/, /"message": "Not in the table\."/);

@@ -1,4 +1,5 @@
 /** One object as a readable block: a title, and fields with one or more lines. */
+import { inLine } from "../session.ts";
 import { type TableColumn, tableLayout, tableRow } from "../table_layout.ts";
 import { textWidth, wrapped, wrappedCommand } from "../wrapped_text.ts";
 
@@ -13,7 +14,7 @@ export interface DetailField {
   lines: readonly DetailLine[];
 }
 
-/** A text, which is wrapped, or a function of the width that returns lines. */
+/** A text, possibly by others, which is wrapped as one line; or a function of the width that returns lines. */
 export type DetailLine = string | ((width: number) => string[]);
 
 /** Returns a field; undefined lines are left out. */
@@ -36,7 +37,7 @@ export function blockLines({ title, fields }: DetailBlock, width: number): strin
     title,
     ...shown.flatMap(({ name, lines }) => {
       const texts = lines.flatMap((line) =>
-        typeof line === "string" ? wrapped(line, width - indent, 2).split("\n") : line(width - indent)
+        typeof line === "string" ? wrapped(inLine(line), width - indent, 2).split("\n") : line(width - indent)
       );
       const placed = texts.map((text) => `${" ".repeat(indent)}${text}`);
       const head = `${" ".repeat(margin)}${name}`;

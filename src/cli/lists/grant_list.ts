@@ -14,7 +14,7 @@ import {
   type GrantSummary,
   grantSummaryOf,
   guestGrants,
-  hasEnded,
+  isOver,
   relative,
   useText,
   useWithBar,
@@ -137,11 +137,11 @@ async function grantBlock(session: Session, rest: RestClient, grant: ListedGrant
         grant.ends === undefined ? "when it is revoked" : `${at(grant.ends)}, ${relative(grant.ends, now)}`,
       ),
       ...notices(grant, at),
-      hasEnded(phase)
+      isOver(phase)
         ? field("Use", "Nothing of it is in force.")
         : field("Use", ...amountLines(amounts, Object.keys(object ? granted : sided(granted)))),
       field("Room", ...(inForce ? await roomLines(rest, namespace) : [])),
-      field("Network", ...(hasEnded(phase) ? [] : networkLines(grant))),
+      field("Network", ...(isOver(phase) ? [] : networkLines(grant))),
       field("Problems", ...problems(grant)),
       field("To do", ...advice(grant, session.io.now())),
     ],
@@ -189,7 +189,7 @@ function networkLines({ object, egress }: ListedGrant): string[] {
 }
 
 function problems({ object, message }: ListedGrant): string[] {
-  if (!object || hasEnded(object.status?.phase ?? "")) return [];
+  if (!object || isOver(object.status?.phase ?? "")) return [];
   return problemConditions(object.status?.conditions ?? []).filter((each) => each.message !== message)
     .map(({ type, message }) => `${type}: ${message}`);
 }
@@ -201,7 +201,7 @@ function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number
       commandLine("Check objects before you apply them", "keystone would-fit -f FILE"),
     ];
   }
-  if (hasEnded(phase)) return [commandLine("Remove it from the list", `kubectl delete grant ${name}`)];
+  if (isOver(phase)) return [commandLine("Remove it from the list", `kubectl delete grant ${name}`)];
   if (phase !== "Active") return [commandLine("See why", `keystone explain grant ${name}`)];
   const isSoon = ends !== undefined && Date.parse(ends) - now < 7 * 86_400_000;
   return [

@@ -1,7 +1,7 @@
 /** Lists against answers of an API server that are written here: use, blocks, formats, names and emptiness. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import { answeredCommand, type Answers } from "../../../tests/fixtures/answered_command.ts";
+import { answeredCommand, type WrittenAnswers } from "../../../tests/fixtures/answered_command.ts";
 import type { KeystoneOptions } from "../../../tests/fixtures/keystone_command.ts";
 import { guideKey } from "../../core/guest/objects/guide.ts";
 import { textWidth } from "../wrapped_text.ts";
@@ -59,19 +59,19 @@ const realm = {
   spec: { identity: "bob-home.tailnet-name.ts.net", connectionType: "tailscale", trustLevel: "partner" },
   status: { connectionState: "Connected", lastSeen: "2026-06-01T11:59:30Z", node: { addresses: ["100.64.0.2"] } },
 };
-const guestPaths: Answers = {
+const guestPaths: WrittenAnswers = {
   "/api/v1/namespaces/guest-bob-home/resourcequotas": list(quota(used)),
   "/api/v1/namespaces/guest-bob-home/pods": list(pod),
   "/api/v1/namespaces/guest-bob-home/limitranges": list(),
 };
-const answers: Answers = {
+const answers: WrittenAnswers = {
   ...guestPaths,
   [`${group}/grants`]: list(ending),
   [`${group}/realms`]: list(realm),
   [`${group}/superentities`]: list(),
   "/api/v1/resourcequotas": list(quota(used)),
 };
-const run = (args: readonly string[], more: Answers = {}, options: KeystoneOptions = {}) =>
+const run = (args: readonly string[], more: WrittenAnswers = {}, options: KeystoneOptions = {}) =>
   answeredCommand(args, { ...answers, ...more }, { now, ...options });
 const row = (out: string, index = 1) => out.split("\n")[index]!.split(/ {2,}/);
 
@@ -96,7 +96,7 @@ Deno.test("several grants to one realm: use is attributed to those that last lon
   const { out } = await run(["grants"], { ...two, "/api/v1/resourcequotas": list(quota(both)) });
   assert.deepEqual([row(out, 1)[4], row(out, 2)[4]], ["█████····· 1 of 2", "██████████ 2 of 2"]);
   // Without the right to read quotas, the use in the status counts.
-  const { "/api/v1/resourcequotas": _, ...unread }: Answers = { ...answers, ...two };
+  const { "/api/v1/resourcequotas": _, ...unread }: WrittenAnswers = { ...answers, ...two };
   assert.equal(row((await answeredCommand(["grants"], unread, { now })).out)[4], "·········· 0 of 2");
 });
 
@@ -198,6 +198,32 @@ Deno.test("a grant that can't be read: is listed with the reason, and the others
   assert.deepEqual([code, out.split("\n").length], [0, 4]);
   assert.match((await run(["grants", "odd"], lists)).out, /Its amounts can't be read: .*much/);
   assert.equal((await run(["realms"], lists)).code, 0);
+});
+
+Deno.test("texts by others in a block: can't imitate another line or control the terminal", async () => {
+  const entity = {
+    metadata: meta("homes"),
+    spec: { purpose: "a\n  State    Active\n\u001b[31mred", members: [{ realm: "bob-home" }] },
+  };
+  const { out } = await run(["superentities", "homes"], { [`${group}/superentities`]: list(entity) });
+  assert.match(out, /^ {2}Purpose {3}a ⏎ {3}State {4}Active ⏎ \ufffd\[31mred$/m);
+  assert.match(out, /keystone approve homes --realm bob-home/);
+});
+
+Deno.test("--server: another API server than the kubeconfig's; keystone kubeconfig has its own flag of that name", async () => {
+  const { code, err } = await run(["realms", "--server", "http://127.0.0.1:1"]);
+  assert.equal(code, 4);
+  assert.match(err, /^http:\/\/127\.0\.0\.1:1 .*didn't respond/);
+  // Refused by the answers, so it asked the server of the kubeconfig.
+  assert.equal((await run(["kubeconfig", "bob-home", "--server", "https://127.0.0.1:1"])).code, 3);
+});
+
+Deno.test("doctor --request-timeout: a server that doesn't answer is given up in time", async () => {
+  const never = ({ signal }: Request) =>
+    new Promise<Response>((resolve) => signal.addEventListener("abort", () => resolve(new Response())));
+  const { code, err } = await run(["doctor", "--request-timeout", "200ms"], { "/version": never });
+  assert.equal(code, 4);
+  assert.match(err, /wasn't answered within 0\.2 s/);
 });
 
 Deno.test("a realm as a block: its grants, use and room", async () => {

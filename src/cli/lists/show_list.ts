@@ -75,7 +75,8 @@ export async function showList<S extends ListSources, T extends { name: string }
   const failing = new Set<string>();
   await followSources(rest, view.sources, read, {
     onChange: (objects) => {
-      printing = printing.then(() => printer.changes(chosen(view.items(objects))));
+      const present = view.items(objects);
+      printing = printing.then(() => printer.changes(chosen(present), present));
     },
     // One sentence for all sources and attempts, until all go on.
     onError: (resource, error) => {
@@ -124,15 +125,21 @@ class ListPrinter<S extends ListSources, T extends { name: string }> {
     } else for (const item of items) await this.#one(item);
   }
 
-  /** Prints the items that are new or changed, and those that are gone. */
-  async changes(items: readonly T[]): Promise<void> {
+  /**
+   * Prints the items that are new or changed, and once more those that were deleted or no longer match.
+   *
+   * @param present all objects, also those that don't match
+   */
+  async changes(items: readonly T[], present: readonly T[]): Promise<void> {
     const before = this.#printed;
     this.#remember(items);
     for (const item of items) {
       if (before.get(item.name)?.shown !== this.#printed.get(item.name)!.shown) await this.#one(item);
     }
     for (const [name, { item }] of before) {
-      if (!this.#printed.has(name)) await this.#gone(item);
+      if (this.#printed.has(name)) continue;
+      const other = present.find((each) => each.name === name);
+      await (other === undefined ? this.#gone(item) : this.#one(other));
     }
   }
 
