@@ -24,7 +24,10 @@ const wrong: [unknown, RegExp][] = [
     { trust: { internal: { ephemeralStorage: "lots" } } },
     /ephemeralStorage is "lots": must be a quantity such as 20Gi/,
   ],
-  [{ namespaceRetention: 5 }, /^there is no setting namespaceRetention; the keys are trust, .*namespaceRetentionSeconds/],
+  [
+    { namespaceRetention: 5 },
+    /^there is no setting namespaceRetention; the keys are trust, .*namespaceRetentionSeconds/,
+  ],
   [{ namespaceRetentionSeconds: 1.5 }, /namespaceRetentionSeconds is 1\.5: /],
   [{ clusterRanges: { pods: "10.42.0.0/16" } }, /clusterRanges\.pods is "10\.42\.0\.0\/16": .*array/],
   [{ clusterRanges: { pods: ["10.42.0.0/33"] } }, /clusterRanges\.pods\.0 is "10\.42\.0\.0\/33": must be a CIDR/],

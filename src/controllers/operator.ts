@@ -115,7 +115,9 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     back: connection.back,
   };
   const reflectors = createReflectors(watching, stores);
-  const cluster = new ClusterWatch(watching, options.settings, { podRanges: new PodRangeWatch(watching) });
+  const podRanges = new PodRangeWatch(watching);
+  connection.back.subscribe(() => podRanges.soon());
+  const cluster = new ClusterWatch(watching, options.settings, { podRanges });
   const flows = createFlowReflectors(watching, stores);
   let held: Lease | undefined;
   const lease = new LeaseHolder({
