@@ -1,6 +1,5 @@
 /** Registers the metrics of a table. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { version } from "../version.ts";
 import type { LabelName, MetricRow, MetricTable } from "./metric_table.ts";
 
 /** Value of each label of a metric, except former ones, which are added. */
