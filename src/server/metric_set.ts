@@ -1,13 +1,12 @@
 /** Registers the metrics of a table. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { version } from "../version.ts";
 import type { LabelName, MetricRow, MetricTable } from "./metric_table.ts";
 
 /** Value of each label of a metric, except former ones, which are added. */
 export type LabelsOf<Row extends MetricRow> = Readonly<Record<Row["labels"][number], string>>;
 
 /** One series of a gauge. */
-export type Sample<Row extends MetricRow = MetricRow> = [labels: LabelsOf<Row>, value: number];
+export type MetricSample<Row extends MetricRow = MetricRow> = [labels: LabelsOf<Row>, value: number];
 
 type OfType<Table extends MetricTable, Type extends MetricRow["type"]> = {
   [Name in keyof Table & string]: Table[Name]["type"] extends Type ? Name : never;
@@ -23,7 +22,7 @@ export class MetricSet<Table extends MetricTable> {
   }
 
   /** Adds a gauge whose series are collected at each scrape. */
-  gauge<Name extends OfType<Table, "gauge">>(name: Name, samples: () => Iterable<Sample<Table[Name]>>): void {
+  gauge<Name extends OfType<Table, "gauge">>(name: Name, samples: () => Iterable<MetricSample<Table[Name]>>): void {
     const { help, former, labelNames } = this.#row(name);
     new Gauge({
       name,

@@ -9,7 +9,7 @@ import { guestNamespace } from "../core/names.ts";
 import { own } from "../core/own.ts";
 import { realmErrorReasons } from "../core/realm/observation.ts";
 import { quotaKey } from "../core/resources/quota_lists.ts";
-import { MetricSet, type Sample } from "./metric_set.ts";
+import { type MetricSample, MetricSet } from "./metric_set.ts";
 import { operatorMetrics } from "./metric_table.ts";
 import { addProcessMetrics } from "./process_metrics.ts";
 import { requestKind } from "./request_kind.ts";
@@ -26,7 +26,7 @@ export interface ApiRequest {
   durationMs: number;
 }
 
-type Row<Name extends keyof typeof operatorMetrics> = Sample<(typeof operatorMetrics)[Name]>;
+type Row<Name extends keyof typeof operatorMetrics> = MetricSample<(typeof operatorMetrics)[Name]>;
 type PerGrant = { grant: string; realm: string };
 
 /** Outcomes of reconciles that count as failures. */

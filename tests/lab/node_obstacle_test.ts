@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { imageObstacle, type Machine, nodeObstacle, policyObstacle } from "./node_obstacle.ts";
+import { imageObstacle, type Machine, nodeObstacle, policyObstacle, prometheusObstacle } from "./node_obstacle.ts";
 
 const APT = "`apt-get install -y containerd runc containernetworking-plugins iptables conntrack ipset`";
 const complete: Machine = { os: "linux", root: true, has: () => true, fails: () => undefined };
@@ -38,6 +38,14 @@ for (
     expected instanceof RegExp ? assert.match(told ?? "", expected) : assert.equal(told, expected);
   });
 }
+
+Deno.test("prometheusObstacle: promtool is missing", () => {
+  assert.equal(prometheusObstacle(complete), undefined);
+  assert.match(
+    prometheusObstacle({ ...complete, has: (path) => !path.endsWith("/promtool") }) ?? "",
+    /missing programs \(promtool\): `apt-get install -y --no-install-recommends prometheus`\.$/,
+  );
+});
 
 /** Runs this folder's command or a test file with no programs in PATH. */
 async function withoutPrograms(args: string[], env: Record<string, string> = {}) {
