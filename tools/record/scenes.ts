@@ -103,6 +103,13 @@ export const scenes: readonly Scene[] = [
   {
     name: "realm",
     before: "kubectl delete realm bob-home",
-    steps: [{ typed: "keystone realm add", answers: [[/\b(add|create)\b/i, "y"]] }],
+    steps: [{
+      typed: "keystone realm add",
+      answers: [
+        // Above the default, public: partner.
+        [/how far/i, "\x1b[A\r"],
+        [/\b(add|create)\b/i, "y"],
+      ],
+    }],
   },
 ];
