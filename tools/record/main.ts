@@ -48,6 +48,8 @@ await Deno.writeTextFile(
 );
 for (const [name, text] of Object.entries(sceneFiles)) await Deno.writeTextFile(`${folder}/${name}`, text);
 
+let TS_SOCKET = "";
+
 /** Runs a command on a terminal until its end; returns its output. @throws when it ends with another code */
 async function typed(
   command: string,
@@ -61,7 +63,7 @@ async function typed(
     columns,
     cwd: folder,
     // A task runs in the folder where it was called.
-    env: { KUBECONFIG, PATH, INIT_CWD: folder },
+    env: { KUBECONFIG, PATH, INIT_CWD: folder, TS_SOCKET },
     onText: (text) => {
       screen.write(text);
       answering?.onText(text);
@@ -120,8 +122,11 @@ try {
     columns: defaultColumns,
     commands: ["deno task demo"],
   });
+  const lab = JSON.parse(await Deno.readTextFile(`${dirname(KUBECONFIG)}/lab.json`));
+  TS_SOCKET = lab.realms["alice-home"].socket;
   const bobs = await prepare(KUBECONFIG);
-  for (const { name, columns = defaultColumns, steps } of scenes) {
+  for (const { name, columns = defaultColumns, before, steps } of scenes) {
+    if (before !== undefined) await typed(before, { KUBECONFIG });
     const screen = new TerminalScreen(columns);
     const commands: string[] = [];
     for (const { typed: command, isBobs, ...step } of steps) {

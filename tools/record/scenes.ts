@@ -18,6 +18,8 @@ export interface Scene {
   /** Name of the picture in docs/images. */
   name: string;
   columns?: number;
+  /** Command that is typed before, and not shown. */
+  before?: string;
   steps: readonly SceneStep[];
 }
 
@@ -97,5 +99,17 @@ export const scenes: readonly Scene[] = [
       },
       { typed: `keystone explain grant ${grant}`, codes: [0, 1] },
     ],
+  },
+  {
+    name: "realm",
+    before: "kubectl delete realm bob-home",
+    steps: [{
+      typed: "keystone realm add",
+      answers: [
+        // Above the default, public: partner.
+        [/how far/i, "\x1b[A\r"],
+        [/\b(add|create)\b/i, "y"],
+      ],
+    }],
   },
 ];
