@@ -67,7 +67,7 @@ nodeTest("guests run pods on a node", async (t) => {
   const podsIn = async (realm: string): Promise<Pod[]> =>
     (await new CoreV1Api(cluster.rest).namespace(`guest-${realm}`).pods.list()).items;
 
-  /** A chart in a guest namespace of its own. */
+  /** A chart, in a separate guest namespace. */
   class Release {
     readonly namespace: string;
     constructor(readonly chart: GuestChart, readonly kubeconfig: string) {
