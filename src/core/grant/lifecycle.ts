@@ -145,12 +145,18 @@ const pending = (reason: PendingReason, message: string, wakeAt?: number): Pendi
 
 /** Returns the reason that the grant can't come into force. A grant in force stays so while a fact is missing. */
 function obstacleTo(world: LifecycleWorld): Pending | undefined {
-  const { grant, realm, local, settings, now } = world;
+  const { grant, realm, local, settings, now, skewMs } = world;
   if (wasActive(grant)) return undefined;
   const { from, invalid } = validityOf(grant);
   if (invalid) return pending("InvalidValidity", `${invalid}.`);
   if (from !== undefined && now < from) {
     return pending("NotYetValid", `Starts at ${grant.spec.validity?.validFrom}.`, from);
+  }
+  // A clock that is ahead must not start a grant early, so both have to agree that it has begun.
+  if (from !== undefined && now + skewMs < from) {
+    const behind = `the API server's clock is ${Math.round(-skewMs / 1000)} s behind the operator's`;
+    const message = `Starts at ${grant.spec.validity?.validFrom}: ${behind}; synchronize both clocks with NTP.`;
+    return pending("ClockSkew", message, from - skewMs);
   }
   const { grantorRealm, granteeRealm } = grant.spec;
   if (local.kind === "unknown") return pending("LocalRealmUnknown", `Waiting: ${local.message}.`);

@@ -158,6 +158,20 @@ const cases: Case[] = [
     wakeIn: 1,
   },
   {
+    that: "at its start by a clock that is ahead of the API server's: waits for the other",
+    grant: grant({ spec: { validity: { validFrom: at(-1) } } }),
+    skewMs: -60_000,
+    is: "ClockSkew",
+    says: /Starts at 2026.*60 s behind the operator's; synchronize/,
+    wakeIn: 59_999,
+  },
+  {
+    that: "at its start by a clock that is behind the API server's: active",
+    grant: grant({ spec: { validity: { validFrom: at(-1) } } }),
+    skewMs: 60_000,
+    is: "active",
+  },
+  {
     that: "start moved into the future while active: stays active",
     grant: grant({ status: active, spec: { validity: { validFrom: at(1) } } }),
     is: "active",
