@@ -17,7 +17,11 @@ Deno.test("a logarithmic scale goes from power to power of ten", () => {
 });
 
 Deno.test("special characters in names are escaped", () => {
-  const svg = barChart({ alt: "a", x: "b", panels: [{ title: "d", bars: [{ name: "<c> & d", parts: [{ value: 1 }] }] }] });
+  const svg = barChart({
+    alt: "a",
+    x: "b",
+    panels: [{ title: "d", bars: [{ name: "<c> & d", parts: [{ value: 1 }] }] }],
+  });
   assert.match(svg, />&#60;c&#62; &#38; d</);
 });
 

@@ -6,7 +6,6 @@ import { exitOf } from "./exit.ts";
 import type { Io } from "./io.ts";
 import { inLine, printable, printableJson, Session } from "./session.ts";
 import { bar, relative, useText, useWithBar } from "./grant_summary.ts";
-import { instantFrom, spanFrom } from "./time_flags.ts";
 
 Deno.test("--help without a cluster: lists each verb once, and each has examples", async () => {
   const { code, out } = await keystone(undefined, ["--help"]);

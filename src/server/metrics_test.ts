@@ -12,7 +12,8 @@ const root = new URL("../../", import.meta.url);
 const read = (path: string): string => Deno.readTextFileSync(new URL(path, root));
 const files = "deploy/chart/files/";
 
-const operator = () => new Metrics({ version: "0", stage: () => ({ is: "syncing" }), ready: () => false, snapshot: () => undefined });
+const operator = () =>
+  new Metrics({ version: "0", stage: () => ({ is: "syncing" }), ready: () => false, snapshot: () => undefined });
 const front = () => new FrontMetrics({ ready: () => true, connections: () => 0 });
 const all: Readonly<Record<string, MetricRow>> = { ...operatorMetrics, ...frontMetrics };
 

@@ -32,7 +32,13 @@ Deno.test("keystone", {
     assert.equal(doctor.code, 1);
     const failing = (doctor.json().checks as { name: string; status: string; remedy: string }[])
       .filter(({ status }) => status === "fail");
-    assert.deepEqual([...new Set(failing.map(({ name }) => name))].sort(), ["crds", "guards", "operator", "rights", "roles"]);
+    assert.deepEqual([...new Set(failing.map(({ name }) => name))].sort(), [
+      "crds",
+      "guards",
+      "operator",
+      "rights",
+      "roles",
+    ]);
     assert.ok(failing.every(({ remedy }) => remedy !== ""));
   });
 

@@ -36,7 +36,11 @@ Deno.test("screen: a line that is longer than the terminal goes on in the next r
 
 Deno.test("answers: each question gets its own, by the open question alone; Enter for one without", async () => {
   const typed: string[] = [];
-  const run = { ended: Promise.resolve(0), type: (text: string) => Promise.resolve(void typed.push(text)) };
+  const run = {
+    ended: Promise.resolve(0),
+    type: (text: string) => Promise.resolve(void typed.push(text)),
+    close: () => {},
+  };
   const answering = new Answering([[/much/, "cpu=1\r"], [/long/, "3d\r"]], () => run, 0);
   const asks = async (text: string) => {
     const before = typed.length;

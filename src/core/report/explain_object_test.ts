@@ -115,15 +115,13 @@ Deno.test("the template was corrected after a refusal: the answer is what the ne
     events: [event("uid-web-a", "FailedCreate", refusal)],
   };
   const one = deployment("v2");
-  const { problem } = reportOn("Deployment", { ...one, spec: { ...one.spec, replicas: 1 } }, world);
+  const withOne = (object: typeof one): typeof one => ({ ...object, spec: { ...object.spec, replicas: 1 } });
+  const { problem } = reportOn("Deployment", withOne(one), world);
   assert.match(problem!.reason, /Pod web-b-1: starting/);
   assert.doesNotMatch(problem!.reason, /Pod Security/);
   // The same set before the correction, for comparison.
   const before = { ...world, replicaSets: [set("web-a", "v1", 1)], pods: [] };
-  const { problem: first } = reportOn("Deployment", {
-    ...deployment("v1"),
-    spec: { ...deployment("v1").spec, replicas: 1 },
-  }, before);
+  const { problem: first } = reportOn("Deployment", withOne(deployment("v1")), before);
   assert.match(first!.reason, /Pod Security refuses/);
 });
 
