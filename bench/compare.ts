@@ -3,7 +3,7 @@
  * spread. Exits with code 1 if one became worse. Between different machines only ratios and counts are compared.
  */
 import { isDeepStrictEqual } from "node:util";
-import Table from "cli-table3";
+import { plainTable } from "../src/cli/table_layout.ts";
 import { type Figures, figuresOf, isPortable, moreIsBetter } from "./figures.ts";
 import type { Summary } from "./statistics.ts";
 
@@ -40,14 +40,13 @@ function verdict(path: string, before: Summary, after: Summary): FigureChange["v
 /** Prints the table; returns whether nothing became worse. */
 export async function compare(fileA: string, fileB: string): Promise<boolean> {
   const [a, b] = await Promise.all([fileA, fileB].map(async (file) => JSON.parse(await Deno.readTextFile(file))));
-  const table = new Table({ head: ["figure", String(a.commit), String(b.commit), "change", ""], style: { head: [] } });
   const found = figureChanges(a, b);
   const text = ({ median, spread }: Summary) => `${median} (${spread.join(" – ")})`;
-  for (const { path, before, after, verdict } of found) {
+  const rows = found.map(({ path, before, after, verdict }) => {
     const share = before.median === 0 ? "" : `${Math.round((after.median / before.median - 1) * 100)} %`;
-    table.push([path, text(before), text(after), share, verdict === "within the spread" ? "" : verdict]);
-  }
-  console.log(table.toString());
+    return [path, text(before), text(after), share, verdict === "within the spread" ? "" : verdict];
+  });
+  console.log(plainTable(["figure", String(a.commit), String(b.commit), "change", ""], rows));
   const worse = found.filter(({ verdict }) => verdict === "worse").map(({ path }) => path);
   console.log(worse.length === 0 ? "Nothing became worse." : `Worse: ${worse.join(", ")}.`);
   return worse.length === 0;

@@ -131,3 +131,9 @@ function lines<T>({ columns, width }: TableLayout<T>, cells: readonly string[]):
       }).join(gap).trimEnd(),
   );
 }
+
+/** Returns a table of cells, with all columns. */
+export function plainTable(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const columns = head.map((name, index) => ({ name, value: (row: readonly unknown[]) => String(row[index] ?? "") }));
+  return tableLines(rows, tableLayout(rows, columns, Infinity)).join("\n");
+}

@@ -9,7 +9,7 @@
  * `--minutes` sets the duration, `--seed` the changes, `--rate` their number per second.
  */
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
+import { plainTable } from "../../src/cli/table_layout.ts";
 import { clientOf, eventually, prepared, realmOf } from "../fixtures/test_operator.ts";
 import { ownAddress } from "../fixtures/own_address.ts";
 import { startOperatorProcess } from "../fixtures/operator_process.ts";
@@ -152,10 +152,7 @@ async function disturb(lab: Lab, count: number): Promise<void> {
 function judged(): string[] {
   const half = seen.slice(seen.length / 2);
   if (half.length < leastPoints) return ["too few samples; run it longer"];
-  const table = new Table({
-    head: ["", "at half-time", "at the end", "per new grant", "tolerated", ""],
-    style: { head: [], border: [] },
-  });
+  const rows: string[][] = [];
   const found: string[] = [];
   for (const { name, of, unit, tolerated, leak } of series) {
     const points = half.map((sample) => ({ grants: sample.grants, value: of(sample) }));
@@ -167,7 +164,7 @@ function judged(): string[] {
     }
     const rounded = (value: number) =>
       value > 1e6 ? `${(value / 1e6).toFixed(1)} M${unit}` : String(Math.round(value * 100) / 100);
-    table.push([
+    rows.push([
       name,
       rounded(points[0]!.value),
       rounded(points.at(-1)!.value),
@@ -176,6 +173,6 @@ function judged(): string[] {
       isGrowing ? "grows" : "flat",
     ]);
   }
-  console.log(table.toString());
+  console.log(plainTable(["", "at half-time", "at the end", "per new grant", "tolerated", ""], rows));
   return found;
 }

@@ -1,17 +1,14 @@
 /** Tables of a run's observations. */
-import Table from "cli-table3";
+import { plainTable } from "../../../src/cli/table_layout.ts";
 import type { Tally } from "./hands.ts";
 import { type JudgedObject, type Limits, percentWithin, quantile } from "./judgement.ts";
-
-const style = { head: [], border: [] };
 
 /** Returns two tables: the promises, and the responses to the attackers. */
 export function tables(seen: JudgedObject, { answers }: Tally, limits: Limits): string {
   const { before, during } = seen;
   const ms = (samples: readonly number[]) => [0.5, 0.95, 1].map((share) => quantile(samples, share)).join(" / ");
   const percent = (samples: readonly number[]) => `${percentWithin(samples, limits.soonMs).toFixed(1)} %`;
-  const kept = new Table({ head: ["", "before", "under attack", "promised"], style });
-  kept.push(
+  const kept: (string | number)[][] = [
     [
       "grants that began, ended",
       `${before.begun.length}, ${before.ended.length}`,
@@ -52,11 +49,14 @@ export function tables(seen: JudgedObject, { answers }: Tally, limits: Limits): 
     ["accepted requests that must never be", "", String(seen.breaches.length), "0"],
     ...Object.entries(seen.processor).map(([name, seconds]) => [`processor, s: ${name}`, "", seconds.toFixed(0), ""]),
     ["database, maximum MiB", "", seen.databaseMiB.toFixed(0), `< ${limits.databaseMiB}`],
-  );
-  const tried = new Table({ head: ["attack", "through", "refused", "throttled", "unanswered"], style });
+  ];
+  const tried: (string | number)[][] = [];
   for (const [name, each] of Object.entries(answers)) {
     tried.push([name, each.through, each.refused, each.throttled, each.unanswered]);
   }
   tried.push(["connections to the front", seen.connections, "", "", ""]);
-  return `${kept.toString()}\n${tried.toString()}`;
+  return [
+    plainTable(["", "before", "under attack", "promised"], kept),
+    plainTable(["attack", "through", "refused", "throttled", "unanswered"], tried),
+  ].join("\n\n");
 }
