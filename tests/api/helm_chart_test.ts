@@ -271,6 +271,8 @@ Deno.test("the Helm chart", async (t) => {
           `${root}deploy/chart`,
           "--namespace=keystone-system",
           "--dry-run=client",
+          // kubectl has installed the custom resources above.
+          "--take-ownership",
           `--kubeconfig=${lab.kubeconfig}`,
           ...values,
         ]);

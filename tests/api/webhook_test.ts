@@ -364,7 +364,8 @@ Deno.test("the admission webhook", {
       return said;
     };
     // Without nodes every grant is more than they have.
-    await cluster.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "roomy" } });
+    const spec = { podCIDR: "10.42.0.0/24", podCIDRs: ["10.42.0.0/24"] };
+    await cluster.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "roomy" }, spec });
     const allocatable = { cpu: "8", memory: "16Gi", pods: "110" };
     const status = { capacity: allocatable, allocatable, conditions: [{ type: "Ready", status: "True" }] };
     const patch = ["--subresource=status", "--type=merge", "-p", JSON.stringify({ status })];
@@ -374,7 +375,7 @@ Deno.test("the admission webhook", {
       return !/Warning/.test(said) || said;
     });
     assert.match(
-      await warned("huge", { hard: { cpu: "1000", memory: "1Gi" } }),
+      await warned("huge", { granteeRealm: "carol-home", hard: { cpu: "1000", memory: "1Gi" } }),
       /Warning: spec\.hard has 1k requests\.cpu \(the nodes have 8\): pods beyond that stay Pending/,
     );
     assert.match(await warned("nobody", { granteeRealm: "carol-home" }), /Warning: .*carol-home.*no such Realm/);
