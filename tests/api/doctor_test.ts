@@ -298,11 +298,16 @@ Deno.test("doctor", {
     await run(`kubectl --kubeconfig ${bob} config set-context --current --namespace guest-bob-home`);
     const checks = await findings(bob);
     const shown = checks.map(({ name, status }) => `${status} ${name}`);
-    assert.deepEqual(shown, ["ok cluster", "ok access", "ok grants", "ok room", "unknown rbac", "ok clocks"]);
+    assert.deepEqual(shown, ["ok cluster", "ok access", "ok grants", "warn room", "unknown rbac", "ok clocks"]);
+    assert.match(checks.find(({ name }) => name === "room")!.message, /^No grant includes .*memory/);
     assert.equal((await keystone(bob, ["doctor"])).code, 0);
     await cluster.grants.patch("alice-to-bob", {
-      spec: { validity: { validUntil: new Date(Date.now() + 3_600_000).toISOString() } },
+      spec: { hard: { memory: "1Gi" }, validity: { validUntil: new Date(Date.now() + 3_600_000).toISOString() } },
     }, { type: "merge" });
+    await eventually("there is room", async () => {
+      const found = (await findings(bob)).find(({ name }) => name === "room")!;
+      return found.status === "ok" || JSON.stringify(found);
+    });
     await eventually("the end is near", async () => {
       const found = (await findings(bob)).find(({ name }) => name === "grants")!;
       return found.status === "warn" && /alice-to-bob ends at/.test(found.message) || JSON.stringify(found);

@@ -208,8 +208,19 @@ prometheusTest("metrics in a real Prometheus", async (t) => {
   });
 
   for (const { title, targets } of dataPanels()) {
-    await step(t, `panel "${title}": each query returns data`, async () => {
-      for (const { expr } of targets) await returns(title!, expr);
+    await step(t, `panel "${title}": each query returns data, with the labels of its legend and columns`, async () => {
+      for (const { expr, legendFormat } of targets) {
+        const series = await returns(title!, expr);
+        // The first grouping is the outermost. A label that no series has would be empty, without an error.
+        const [, grouped = ""] = /\bby \(([^)]*)\)/.exec(expr) ?? [];
+        const labels = [...grouped.split(/, */), ...legendFormat.matchAll(/\{\{(\w+)\}\}/g).map(([, label]) => label!)]
+          .filter((label) => label !== "" && label !== "le");
+        for (const { metric } of series) {
+          for (const label of labels) {
+            assert.ok(metric[label], `${title}: ${label} is empty in ${JSON.stringify(metric)}`);
+          }
+        }
+      }
     });
   }
 

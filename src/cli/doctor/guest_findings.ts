@@ -44,16 +44,25 @@ function endsOf(grants: readonly GrantSummary[], now: number): DoctorFinding[] {
   );
 }
 
-/** Reports the resources that are used up. */
+/** Reports the resources without which no further pod starts. */
 function roomIn(grants: readonly GrantSummary[]): DoctorFinding {
   const name = "room";
-  const full = podKeys.filter((key) => {
-    const free = grants.flatMap((grant) => grant.free[key] ?? []);
-    return free.length > 0 && free.every((amount) => parseQuantity(amount).sign() <= 0);
-  });
+  const isNone = (key: string, amounts: "granted" | "free") => {
+    const found = grants.flatMap((grant) => grant[amounts][key] ?? []);
+    return found.length > 0 && found.every((amount) => parseQuantity(amount).sign() <= 0);
+  };
+  const absent = podKeys.filter((key) => isNone(key, "granted"));
+  if (absent.length > 0) {
+    return warn(
+      name,
+      `No grant includes ${absent.join(", ")}: no pod can start.`,
+      "Ask the grantor for it: keystone grant list",
+    );
+  }
+  const full = podKeys.filter((key) => isNone(key, "free"));
   return full.length === 0 ? ok(name, "There is room for further pods.") : warn(
     name,
-    `${full.join(", ")} ${full.length > 1 ? "are" : "is"} used up: no further pod is admitted.`,
+    `Used up: ${full.join(", ")}. No further pod is admitted.`,
     "Delete or shrink a workload, or ask the grantor for more: keystone grant list",
   );
 }
