@@ -77,6 +77,32 @@ const stuck: ReportWorld = {
   events: [event("uid-web-b", "FailedCreate", exceeded("keystone"))],
 };
 
+Deno.test("a liveness probe ends the container: the probe is the cause, and not the command", () => {
+  const ended = { exitCode: 0, reason: "Completed", startedAt: "2026-06-01T11:58:50Z" };
+  const restarted = pod("web-a-1", "web-a", {
+    phase: "Running",
+    containerStatuses: [{
+      ...{ name: "main", image: "x", imageID: "", ready: false, restartCount: 3 },
+      state: { waiting: { reason: "CrashLoopBackOff" } },
+      lastState: { terminated: ended },
+    }],
+  });
+  const killed = (container: string, at: string) =>
+    event("uid-web-a-1", "Killing", `Container ${container} failed liveness probe, will be restarted`, {
+      type: "Normal",
+      lastTimestamp: at,
+    });
+  const said = (...events: ReportedEvent[]) => podFinding(restarted, { ...nothing, events })!.reason;
+  const unhealthy = event("uid-web-a-1", "Unhealthy", "Liveness probe failed: connection refused");
+  assert.equal(
+    said(killed("main", "2026-06-01T11:59:00Z"), unhealthy),
+    "Its livenessProbe fails, so it is started again. Liveness probe failed: connection refused.",
+  );
+  const byItself = /exited with code 0, because its command ended by itself/;
+  assert.match(said(killed("other", "2026-06-01T11:59:00Z"), unhealthy), byItself);
+  assert.match(said(killed("main", "2026-06-01T11:00:00Z"), unhealthy), byItself, "an earlier run");
+});
+
 Deno.test("a roll-out without room: says which ReplicaSet lacks pods, by which quota, and why old pods stay", () => {
   const { ok, message, chain } = explanationOf(
     "Deployment",
