@@ -103,7 +103,7 @@ Deno.test("earlier name of a verb: same output, exit code and requests, and a no
     [["superentities", "-o", "wide"], ["superentity", "list", "-o", "wide"]],
     [["revoke", "alice-to-bob", "--yes"], ["grant", "revoke", "alice-to-bob", "--yes"]],
     [["extend", "alice-to-bob", "--by", "1d"], ["grant", "extend", "alice-to-bob", "--by", "1d"]],
-    [["trust", "bob-home", "-o", "json"], ["realm", "trust", "bob-home", "-o", "json"]],
+    [["trust", "bob-home", "--yes", "-o", "json"], ["realm", "trust", "bob-home", "--yes", "-o", "json"]],
     [["kubeconfig", "bob-home"], ["realm", "kubeconfig", "bob-home"]],
     [["approve", "three-homes", "--realm", "x"], ["superentity", "approve", "three-homes", "--realm", "x"]],
   ];

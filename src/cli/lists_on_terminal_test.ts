@@ -104,8 +104,8 @@ Deno.test("a pipe: whole lines, whatever COLUMNS says, and a reader that leaves 
       }).output();
       return [new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)] as const;
     });
-  const [out] = await piped("grants | awk -F '  +' 'NR > 1 {print $1, $4, $7}'");
+  const [out] = await piped("grant list | awk -F '  +' 'NR > 1 {print $1, $4, $7}'");
   assert.match(out, /^alice-to-bob-for-the-summer Active in \d+ d\ntrial Active in \d+ d\n$/);
-  const [, err] = await piped("grants -o json | true");
+  const [, err] = await piped("grant list -o json | true");
   assert.equal(err, "");
 });

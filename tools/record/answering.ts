@@ -1,5 +1,5 @@
 import type { TerminalRun } from "./pty.ts";
-import type { Answer } from "./scenes.ts";
+import type { SceneAnswer } from "./scenes.ts";
 
 /** Time without output after which a program waits for an answer. */
 const quietMs = 1500;
@@ -7,14 +7,14 @@ const mostAnswers = 30;
 
 /** Answers a program's questions: each answer once, in their order of preference; Enter for a question without one. */
 export class Answering {
-  readonly #left: Answer[];
+  readonly #left: SceneAnswer[];
   readonly #run: () => TerminalRun;
   readonly #quiet: number;
   #text = "";
   #given = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(answers: readonly Answer[], run: () => TerminalRun, quiet = quietMs) {
+  constructor(answers: readonly SceneAnswer[], run: () => TerminalRun, quiet = quietMs) {
     this.#left = [...answers];
     this.#run = run;
     this.#quiet = quiet;

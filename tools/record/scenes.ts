@@ -1,7 +1,7 @@
 /** What the pictures of terminals show: commands, typed on the cluster that the demo leaves. */
 
 /** An answer to a question of a command: what is typed when the last line of the question matches. */
-export type Answer = readonly [question: RegExp, typed: string];
+export type SceneAnswer = readonly [question: RegExp, typed: string];
 
 export interface SceneStep {
   /** The command; several: the first one that this version has. */
@@ -11,7 +11,7 @@ export interface SceneStep {
   /** Exit codes that are expected; only 0 if absent. */
   codes?: readonly number[];
   /** Answers to its questions; Enter for all others. */
-  answers?: readonly Answer[];
+  answers?: readonly SceneAnswer[];
 }
 
 export interface Scene {

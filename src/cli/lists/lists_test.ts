@@ -76,7 +76,7 @@ const run = (args: readonly string[], more: WrittenAnswers = {}, options: Keysto
 const row = (out: string, index = 1) => out.split("\n")[index]!.split(/ {2,}/);
 
 Deno.test("limits are used up, requests are not: the list shows the limits and says so", async () => {
-  assert.deepEqual(row((await run(["grants"])).out), [
+  assert.deepEqual(row((await run(["grant", "list"])).out), [
     "alice-to-bob",
     "alice-home",
     "bob-home",
@@ -85,15 +85,18 @@ Deno.test("limits are used up, requests are not: the list shows the limits and s
     "██········ 1Gi of 4Gi",
     "in 30 d",
   ]);
-  assert.deepEqual(row((await run(["realms"])).out).slice(-2), ["██████████ 2 of 2 limits", "██········ 1Gi of 4Gi"]);
-  const [item] = (await run(["grants", "-o", "json"])).json().items;
+  assert.deepEqual(row((await run(["realm", "list"])).out).slice(-2), [
+    "██████████ 2 of 2 limits",
+    "██········ 1Gi of 4Gi",
+  ]);
+  const [item] = (await run(["grant", "list", "-o", "json"])).json().items;
   assert.deepEqual(item.use.cpu, { key: "limits.cpu", used: "2", granted: "2", side: "limits" });
 });
 
 Deno.test("several grants to one realm: use is attributed to those that last longest, as by the operator", async () => {
   const two = { [`${group}/grants`]: list(ending, grant("longer")) };
   const both = { ...used, "limits.cpu": "3", "requests.cpu": "3" };
-  const { out } = await run(["grants"], { ...two, "/api/v1/resourcequotas": list(quota(both)) });
+  const { out } = await run(["grant", "list"], { ...two, "/api/v1/resourcequotas": list(quota(both)) });
   assert.deepEqual([row(out, 1)[4], row(out, 2)[4]], ["█████····· 1 of 2", "██████████ 2 of 2"]);
   // Without the right to read quotas, the use in the status counts.
   const { "/api/v1/resourcequotas": _, ...unread }: WrittenAnswers = { ...answers, ...two };
@@ -117,7 +120,7 @@ Deno.test("guests with several grants: each shows the part of the use that is at
 for (const width of [60, 80, 120, 200, Infinity]) {
   Deno.test(`a grant as a block, ${width} columns: everything is in it, and no line is wider`, async () => {
     const options = Number.isFinite(width) ? { terminal: true, width, env: { NO_COLOR: "1" } } : {};
-    const { out, code } = await run(["grants", "alice-to-bob"], {}, options);
+    const { out, code } = await run(["grant", "list", "alice-to-bob"], {}, options);
     assert.equal(code, 0);
     for (const line of out.split("\n")) assert.ok(textWidth(line) <= width, line);
     const text = out.replace(/\s+/g, " ");
@@ -154,50 +157,56 @@ for (const width of [60, 80, 120, 200, Infinity]) {
 
 Deno.test("-o json and yaml: without managedFields, and with everything else", async () => {
   const expected = { ...ending.metadata, managedFields: undefined };
-  const [item] = (await run(["grants", "-o", "json"])).json().items;
+  const [item] = (await run(["grant", "list", "-o", "json"])).json().items;
   assert.deepEqual(item.metadata, JSON.parse(JSON.stringify(expected)));
   assert.deepEqual([item.spec, item.status], [ending.spec, ending.status]);
-  const yaml = load((await run(["grants", "-o", "yaml"])).out) as { items: unknown[] };
+  const yaml = load((await run(["grant", "list", "-o", "yaml"])).out) as { items: unknown[] };
   assert.deepEqual(yaml.items, [item]);
 });
 
 Deno.test("-o name: one resource and name a line; for other commands it is a usage error", async () => {
-  assert.equal((await run(["realms", "-o", "name"])).out, "realm.keystone.io/bob-home");
-  assert.equal((await run(["superentities", "-o", "name"])).out, "");
+  assert.equal((await run(["realm", "list", "-o", "name"])).out, "realm.keystone.io/bob-home");
+  assert.equal((await run(["superentity", "list", "-o", "name"])).out, "");
   const { code, err } = await run(["explain", "grant", "x", "-o", "name"]);
   assert.equal(code, 2);
   assert.match(err, /-o is name\. It must be one of text, wide, json, yaml\./);
 });
 
 Deno.test("a name that doesn't exist: the nearest is suggested, exit code 1", async () => {
-  const { code, err } = await run(["grants", "alice-to-bbo"]);
+  const { code, err } = await run(["grant", "list", "alice-to-bbo"]);
   assert.equal(code, 1);
   assert.equal(err, "Grant alice-to-bbo does not exist. Did you mean alice-to-bob?");
-  assert.match((await run(["realms", "bob-hoem"])).err, /Realm bob-hoem does not exist\. Did you mean bob-home\?/);
+  assert.match(
+    (await run(["realm", "list", "bob-hoem"])).err,
+    /Realm bob-hoem does not exist\. Did you mean bob-home\?/,
+  );
 });
 
 Deno.test("flags that leave nothing of a list: say so, and what there is", async () => {
-  assert.match((await run(["grants", "--realm", "bob-hom"])).out, /no grants to bob-hom, but 1 other.*mean bob-home\?/);
-  assert.match((await run(["grants", "--phase", "revoked"])).out, /no grants in phase Revoked, but 1 other/);
-  const wrong = await run(["grants", "--phase", "actives"]);
+  assert.match(
+    (await run(["grant", "list", "--realm", "bob-hom"])).out,
+    /no grants to bob-hom, but 1 other.*mean bob-home\?/,
+  );
+  assert.match((await run(["grant", "list", "--phase", "revoked"])).out, /no grants in phase Revoked, but 1 other/);
+  const wrong = await run(["grant", "list", "--phase", "actives"]);
   assert.equal(wrong.code, 2);
   assert.match(wrong.err, /--phase is actives\. It must be one of .* Did you mean Active\?/);
 });
 
 Deno.test("empty lists: say what to do next", async () => {
   const none = { [`${group}/grants`]: list(), [`${group}/realms`]: list() };
-  assert.match((await run(["grants"], none)).out, /^There are no grants.*\n {2}keystone grant create NAME --to/);
-  assert.match((await run(["realms"], none)).out, /^There are no realms.*\n {2}kubectl apply/);
-  assert.match((await run(["superentities"], none)).out, /^There are no SuperEntities\. To create one/);
+  assert.match((await run(["grant", "list"], none)).out, /^There are no grants.*\n {2}keystone grant create NAME --to/);
+  assert.match((await run(["realm", "list"], none)).out, /^There are no realms.*\n {2}keystone realm add$/);
+  assert.match((await run(["superentity", "list"], none)).out, /^There are no SuperEntities\. To create one/);
 });
 
 Deno.test("a grant that can't be read: is listed with the reason, and the others as usual", async () => {
   const odd = { ...grant("odd"), spec: { grantorRealm: "a", granteeRealm: "bob-home", hard: { cpu: "much" } } };
   const lists = { [`${group}/grants`]: list(odd, ending, { metadata: meta("empty") }) };
-  const { out, code } = await run(["grants"], lists);
+  const { out, code } = await run(["grant", "list"], lists);
   assert.deepEqual([code, out.split("\n").length], [0, 4]);
-  assert.match((await run(["grants", "odd"], lists)).out, /Its amounts can't be read: .*much/);
-  assert.equal((await run(["realms"], lists)).code, 0);
+  assert.match((await run(["grant", "list", "odd"], lists)).out, /Its amounts can't be read: .*much/);
+  assert.equal((await run(["realm", "list"], lists)).code, 0);
 });
 
 Deno.test("texts by others in a block: can't imitate another line or control the terminal", async () => {
@@ -205,17 +214,17 @@ Deno.test("texts by others in a block: can't imitate another line or control the
     metadata: meta("homes"),
     spec: { purpose: "a\n  State    Active\n\u001b[31mred", members: [{ realm: "bob-home" }] },
   };
-  const { out } = await run(["superentities", "homes"], { [`${group}/superentities`]: list(entity) });
+  const { out } = await run(["superentity", "list", "homes"], { [`${group}/superentities`]: list(entity) });
   assert.match(out, /^ {2}Purpose {3}a ⏎ {3}State {4}Active ⏎ \ufffd\[31mred$/m);
-  assert.match(out, /keystone approve homes --realm bob-home/);
+  assert.match(out, /keystone superentity approve homes --realm bob-home/);
 });
 
 Deno.test("--server: another API server than the kubeconfig's; keystone kubeconfig has its own flag of that name", async () => {
-  const { code, err } = await run(["realms", "--server", "http://127.0.0.1:1"]);
+  const { code, err } = await run(["realm", "list", "--server", "http://127.0.0.1:1"]);
   assert.equal(code, 4);
   assert.match(err, /^http:\/\/127\.0\.0\.1:1 .*didn't respond/);
   // Refused by the answers, so it asked the server of the kubeconfig.
-  assert.equal((await run(["kubeconfig", "bob-home", "--server", "https://127.0.0.1:1"])).code, 3);
+  assert.equal((await run(["realm", "kubeconfig", "bob-home", "--server", "https://127.0.0.1:1"])).code, 3);
 });
 
 Deno.test("doctor --request-timeout: a server that doesn't answer is given up in time", async () => {
@@ -227,7 +236,7 @@ Deno.test("doctor --request-timeout: a server that doesn't answer is given up in
 });
 
 Deno.test("a realm as a block: its grants, use and room", async () => {
-  const { out } = await run(["realms", "bob-home"]);
+  const { out } = await run(["realm", "list", "bob-home"]);
   for (
     const part of [
       /^Realm bob-home\n/,
@@ -243,12 +252,12 @@ Deno.test("a realm as a block: its grants, use and room", async () => {
 
 Deno.test("the API server warns: each warning is on standard error once, in yellow on a terminal", async () => {
   const answer = () => Response.json(list(realm), { headers: { warning: '299 - "realms are old", 299 - "really"' } });
-  const { err } = await run(["realms"], { [`${group}/realms`]: answer });
+  const { err } = await run(["realm", "list"], { [`${group}/realms`]: answer });
   assert.equal(err, "Warning: realms are old\nWarning: really");
-  const shown = await run(["realms"], { [`${group}/realms`]: answer }, { terminal: true, width: 200 });
+  const shown = await run(["realm", "list"], { [`${group}/realms`]: answer }, { terminal: true, width: 200 });
   // deno-lint-ignore no-control-regex
   assert.match(shown.err, /^\x1b\[33mWarning:\x1b\[39m realms are old$/m);
-  const plain = await run(["realms"], { [`${group}/realms`]: answer }, {
+  const plain = await run(["realm", "list"], { [`${group}/realms`]: answer }, {
     terminal: true,
     width: 200,
     env: { TERM: "dumb" },

@@ -105,7 +105,7 @@ export function realmList(session: Session, rest: RestClient) {
     deleted: (realm) => ({ ...realm, state: "Deleted", use: {} }),
     empty: () => [
       "There are no realms. Create one (requires the verb trust on realms):",
-      "  kubectl apply -f deploy/examples/realms.yaml",
+      "  keystone realm add",
     ],
   } satisfies ListView<typeof sources, ListedRealm>;
 }

@@ -1,5 +1,4 @@
 /** The questions of `keystone realm add` on a terminal, each checked where it is asked. */
-import * as prompts from "@clack/prompts";
 import { type RealmSubject, type Settings, type TrustLevel, trustLevels } from "../../api/mod.ts";
 import type { TailnetPeer } from "../../tailnet/tailnet_state.ts";
 import { no } from "../exit.ts";
@@ -19,6 +18,9 @@ import {
 /** Number of nodes from which a list can be searched. */
 const manyNodes = 12;
 
+/** Loads the library with the first question: it reads the environment's colors when it is loaded. */
+const library = () => import("@clack/prompts");
+
 /** Returns the answer. Ctrl-C ends the command, and nothing was written until then. */
 function answered<T>(answer: T): Exclude<T, symbol> {
   if (typeof answer === "symbol") throw no("Nothing was created.");
@@ -35,7 +37,7 @@ async function askText(
     const found = problem((text ?? "").trim());
     return found === undefined ? undefined : `${inLine((text ?? "").trim()) || "It"} ${found}.`;
   };
-  return answered(await prompts.text({ message, initialValue, validate })).trim();
+  return answered(await (await library()).text({ message, initialValue, validate })).trim();
 }
 
 /** Returns a line on a node for the list. */
@@ -52,6 +54,7 @@ export async function askNode(
   const realmOf = ({ dnsName }: TailnetPeer) => taken.identities.get(dnsName);
   const rank = (node: TailnetPeer) => realmOf(node) !== undefined ? 3 : node.self ? 2 : node.online ? 0 : 1;
   const sorted = nodes.toSorted((a, b) => rank(a) - rank(b) || (a.dnsName < b.dnsName ? -1 : 1));
+  const prompts = await library();
   if (sorted.some((node) => realmOf(node) === undefined)) {
     const options = [
       ...sorted.map((node) => ({
@@ -86,7 +89,7 @@ export const askName = (identity: string, taken: TakenNames): Promise<string> =>
 
 export const askTrust = async (settings: Settings, initialValue: TrustLevel): Promise<TrustLevel> =>
   answered(
-    await prompts.select({
+    await (await library()).select({
       message: "How far do you trust it? This limits grants to it.",
       initialValue,
       options: trustLevels.map((value) => ({ value, label: `${value}: ${trustLine(value, settings)}` })),
