@@ -8,8 +8,8 @@ export function leavesOf(command: Command): Command[] {
 }
 
 /** Returns the words of a command after the program's name, such as `grant list`. */
-export const pathOf = (command: Command): string =>
-  command.parent?.parent ? `${pathOf(command.parent as Command)} ${command.name()}` : command.name();
+export const verbPath = (command: Command): string =>
+  command.parent?.parent ? `${verbPath(command.parent as Command)} ${command.name()}` : command.name();
 
 /** Returns the first clause of a description, which fits into one line. */
 export const firstClause = (text: string): string => text.replace(/[:.](\s[^]*)?$/, "").split(/[:.]\s/)[0]!;
@@ -24,7 +24,7 @@ export function formatProgramHelp(program: Command, helper: Help): string {
     {
       visibleCommands: leavesOf,
       subcommandTerm: (command) =>
-        plain.subcommandTerm(command).replace(command.name(), pathOf(command)).replace(" [options]", ""),
+        plain.subcommandTerm(command).replace(command.name(), verbPath(command)).replace(" [options]", ""),
       subcommandDescription: (command) => firstClause(command.description()),
       groupItems: (unsorted, visible, groupOf) =>
         plain.groupItems(

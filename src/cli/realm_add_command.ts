@@ -7,20 +7,20 @@ import { canonicalName } from "../core/realm/identity.ts";
 import { confirm } from "./confirmation.ts";
 import { Exit, exitCodes, no, usageError } from "./exit.ts";
 import {
+  draftedRealm,
   identityConflict,
   identityProblem,
   nameConflict,
   nameProblem,
   proposedName,
   type RealmDraft,
-  realmOf,
   subjectFrom,
   subjectsProblem,
   type TakenNames,
 } from "./realm_add/realm_draft.ts";
 import { askName, askNode, askSubjects, askTrust } from "./realm_add/realm_questions.ts";
 import {
-  nodeNamed,
+  chosenNode,
   nodesFromFile,
   nodesFromSocket,
   type TailnetNodes,
@@ -87,12 +87,12 @@ async function add(session: Session, options: RealmAddOptions, givenName: string
     throw usageError(`--node is ${options.node}. It must be a StableID; tailscale status --json shows it as ID.`);
   }
   if (options.dryRun === "client") {
-    const realm = realmOf(await draftOf(session, options, givenName, { names: new Set(), identities: new Map() }));
+    const realm = draftedRealm(await draftOf(session, options, givenName, { names: new Set(), identities: new Map() }));
     return printed(session, realm, "would be created (client dry run)");
   }
   using rest = await session.connect();
   await refuseWithoutRight(rest, givenName);
-  const realm = realmOf(await draftOf(session, options, givenName, await takenNames(rest)));
+  const realm = draftedRealm(await draftOf(session, options, givenName, await takenNames(rest)));
   if (session.io.interactive && !options.yes) {
     session.say(dump(realm, { lineWidth: 100 }).trimEnd());
     await confirm(session, false, {
@@ -129,7 +129,7 @@ async function draftOf(
 
   const named = options.identity === undefined || tailnet === undefined
     ? undefined
-    : nodeNamed(tailnet, options.identity, options.node);
+    : chosenNode(tailnet, options.identity, options.node);
   if (options.identity !== undefined) {
     const identity = named?.dnsName ?? options.identity;
     usable(`--identity ${options.identity}`, identityProblem(identity), identityConflict(identity, taken));

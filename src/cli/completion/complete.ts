@@ -4,7 +4,7 @@ import { createRestClient } from "../../../lib/kubernetes/mod.ts";
 import { version } from "../../version.ts";
 import type { Io } from "../io.ts";
 import { type Flags, Session } from "../session.ts";
-import { contextNames, namesFrom, namespaceOfFlags } from "./cluster_names.ts";
+import { contextNames, namesFrom, namespaceOfFlags } from "./object_names.ts";
 import { type Candidate, type Completion, completionOf, type NameSource } from "./completion_words.ts";
 
 /** Word before the words to complete. */

@@ -102,7 +102,7 @@ const cases: [line: string, ...lines: string[]][] = [
   ["can-reach -n guest-carol-home ", "db-0"],
   ["can-reach web-0 x -n ", "guest-bob-home"],
   ["grant list --context ", "admin@lab:1"],
-  ["grant list -oj", "-ojson"],
+  ["grant list -ow", "-o" + "wide"],
   ["grant list -o ", "text", "wide", "json", "yaml"],
   ["grant list -- --", ":none"],
   ["completion ", "bash", "zsh", "fish"],

@@ -83,7 +83,7 @@ export function subjectsProblem(subjects: readonly RealmSubject[], realm?: strin
 }
 
 /** Returns the Realm to create. */
-export const realmOf = ({ name, identity, trust, subjects, connectionType, node }: RealmDraft): Realm => ({
+export const draftedRealm = ({ name, identity, trust, subjects, connectionType, node }: RealmDraft): Realm => ({
   apiVersion: "keystone.io/v1alpha1",
   kind: "Realm",
   metadata: { name, ...(node === undefined ? {} : { annotations: { [trustedNodeAnnotation]: node } }) },

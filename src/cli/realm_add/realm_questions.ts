@@ -87,7 +87,7 @@ export const askName = (identity: string, taken: TakenNames): Promise<string> =>
 export const askTrust = async (settings: Settings, initialValue: TrustLevel): Promise<TrustLevel> =>
   answered(
     await prompts.select({
-      message: "How far do you trust it? This limits what grants may contain.",
+      message: "How far do you trust it? This limits grants to it.",
       initialValue,
       options: trustLevels.map((value) => ({ value, label: `${value}: ${trustLine(value, settings)}` })),
     }),
@@ -97,8 +97,7 @@ export async function askSubjects(realm: string): Promise<RealmSubject[]> {
   const subjects = (text: string) => text === "" ? [] : text.split(",").map(subjectFrom);
   return subjects(
     await askText(
-      "Who uses it with a login of their own? Users, or group:NAME, separated by commas. Empty: nobody; " +
-        "you give them a kubeconfig.",
+      "Who uses it? Users or group:NAME, separated by commas.\nEmpty: people to whom you give a kubeconfig.",
       (text) => subjectsProblem(subjects(text), realm),
     ),
   );

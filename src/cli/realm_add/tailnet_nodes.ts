@@ -60,7 +60,7 @@ function nodesOfStatus(status: TailscaleStatus, where: string, controlURL?: stri
 }
 
 /** Returns the node that a full or short name and an ID mean; undefined if the tailnet has none. */
-export function nodeNamed(
+export function chosenNode(
   { nodes }: TailnetNodes,
   name: string,
   id: string | undefined,
