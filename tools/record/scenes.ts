@@ -1,4 +1,4 @@
-/** What the pictures of terminals show: commands, typed on the cluster that the demo leaves. */
+/** Scenes of the pictures of terminals: commands, typed on the cluster that the demo leaves. */
 
 /** An answer to a question of a command: what is typed when the last line of the question matches. */
 export type SceneAnswer = readonly [question: RegExp, typed: string];
