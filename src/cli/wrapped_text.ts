@@ -13,6 +13,10 @@ export const textWidth = (text: string): number => stringWidth(text);
 export const wrapped = (text: string, width: number, hang = 0): string =>
   text.split("\n").map((line) => wrappedLine(line, width, hang)).join("\n");
 
+/** Returns a command that a shell reads as it is: lines of at most `width` columns end with a backslash. */
+export const wrappedCommand = (command: string, width: number): string =>
+  textWidth(command) <= width ? command : wrapped(command, width - 2, 2).replaceAll("\n", " \\\n");
+
 function wrappedLine(line: string, width: number, hang: number): string {
   if (textWidth(line) <= width) return line;
   const indent = /^ */.exec(line)![0];
