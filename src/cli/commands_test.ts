@@ -211,7 +211,7 @@ Deno.test("grant create: amounts and times of flags, in local time; a client dry
   });
   assert.match(err, /4G is 3\.72Gi/);
   assert.match(err, /The GPUs are nvidia\.com\/gpu/);
-  assert.match(err, /Grant trial would be created \(client dry run\)/);
+  assert.match(err, /Grant trial would be created \(client dry run\)\. It lasts from Friday 2026-06-05 00:00 UTC/);
   const json = await run([...args, "-o", "json"]);
   assert.equal(json.json().metadata.name, "trial");
   const twice = await run([...args, "--cpu", "3"]);

@@ -194,20 +194,25 @@ function printed(session: Session, grant: Grant, dryRun: CreateOptions["dryRun"]
   if (session.data(grant)) return;
   const { name } = grant.metadata!;
   session.say(`Grant ${name} ${dryRun ? "would be created (server dry run)" : "created"}.`);
-  const { validFrom, validUntil } = grant.spec.validity ?? {};
+  const lasts = lastsText(session, grant);
+  session.say(session.io.terminal ? wrapped(lasts, session.io.width) : lasts);
+  if (!dryRun) session.say(`Watch it: keystone explain grant ${name}`);
+}
+
+/** Returns the period of the grant in local time and in UTC. */
+function lastsText({ io }: Session, { spec }: Grant): string {
+  const { validFrom, validUntil } = spec.validity ?? {};
   const period = {
     ...(validFrom ? { start: Date.parse(validFrom) } : {}),
     ...(validUntil ? { end: Date.parse(validUntil) } : {}),
   };
-  const lasts = `It lasts ${periodInWords(period, momentOf(session.io))}.`;
-  session.say(session.io.terminal ? wrapped(lasts, session.io.width) : lasts);
-  if (!dryRun) session.say(`Watch it: keystone explain grant ${name}`);
+  return `It lasts ${periodInWords(period, momentOf(io))}.`;
 }
 
 /** Prints a Grant that was not sent, as YAML unless -o asks for JSON, so that it can be piped to a file. */
 function printManifest(session: Session, grant: Grant): void {
   if (session.data(grant)) return;
-  session.note(`Grant ${grant.metadata!.name} would be created (client dry run).`);
+  session.note(`Grant ${grant.metadata!.name} would be created (client dry run). ${lastsText(session, grant)}`);
   session.say(dump(grant, { noRefs: true, lineWidth: 120 }).trimEnd());
 }
 
