@@ -168,6 +168,11 @@ Deno.test("the suffix is a Headscale's: so is the connection type", async () => 
   });
 });
 
+Deno.test("no list, and a name outside of ts.net: the connection type is headscale", async () => {
+  const { posted } = await run(["--identity=dora.tailnet.example.org"]);
+  assert.equal((posted[0]!.body as unknown as { spec: { connectionType: string } }).spec.connectionType, "headscale");
+});
+
 Deno.test("no node has the name yet: a warning, and no pin", async () => {
   const { code, err, posted } = await run(["--identity=new.tailnet-name.ts.net", "--filename=nodes.json"]);
   assert.equal(code, 0);

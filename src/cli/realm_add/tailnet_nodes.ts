@@ -19,6 +19,10 @@ export const usualSocket = "/var/run/tailscale/tailscaled.sock";
 /** Tag of the exit nodes that Tailscale adds for Mullvad VPN. */
 const mullvad = "tag:mullvad-exit-node";
 
+/** Returns the kind of control server by a node's name: only Tailscale's own gives names under ts.net. */
+export const connectionTypeOf = (name: string): RealmSpec["connectionType"] =>
+  /(^|\.)ts\.net$/.test(canonicalName(name)) ? "tailscale" : "headscale";
+
 /** Reads the nodes from a file, or `-` for standard input, with the output of `tailscale status --json`. */
 export async function nodesFromFile(io: Io, path: string): Promise<TailnetNodes> {
   const text = await (path === "-" ? io.stdin() : io.readTextFile(path)).catch((error) => {
@@ -56,12 +60,10 @@ function nodesOfStatus(status: TailscaleStatus, where: string, controlURL?: stri
     nodes: [...state.peers.values()].flat()
       // Without MagicDNS a name has no domain, and can't be an identity.
       .filter(({ dnsName, tags }) => dnsName.includes(".") && !tags?.includes(mullvad)),
-    // The output of `tailscale status` has no URL. Only Tailscale's own servers give names under ts.net.
-    connectionType: controlURL !== undefined
-      ? controlServerKind(controlURL)
-      : /(^|\.)ts\.net$/.test(canonicalName(status.MagicDNSSuffix ?? ""))
-      ? "tailscale"
-      : "headscale",
+    // The output of `tailscale status` has no URL.
+    connectionType: controlURL === undefined
+      ? connectionTypeOf(status.MagicDNSSuffix ?? "")
+      : controlServerKind(controlURL),
   };
 }
 
