@@ -21,6 +21,7 @@ import {
 import { askName, askNode, askSubjects, askTrust } from "./realm_add/realm_questions.ts";
 import {
   chosenNode,
+  connectionTypeOf,
   nodesFromFile,
   nodesFromSocket,
   type TailnetNodes,
@@ -159,7 +160,7 @@ async function draftOf(
     identity,
     trust,
     subjects,
-    connectionType: options.connectionType ?? tailnet?.connectionType ?? "tailscale",
+    connectionType: options.connectionType ?? tailnet?.connectionType ?? connectionTypeOf(identity),
     ...(trusted === undefined ? {} : { node: trusted }),
   };
 }

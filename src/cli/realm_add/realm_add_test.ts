@@ -33,6 +33,7 @@ const nodes = statusOf(
   node("carol-home.tailnet-name.ts.net.", "nCarol", { Online: false }),
   node("twin.tailnet-name.ts.net.", "nTwin1"),
   node("twin.tailnet-name.ts.net.", "nTwin2"),
+  node("plain.", "nPlain"),
   node("se-sto-wg-001.mullvad.ts.net.", "nVpn", { Tags: ["tag:mullvad-exit-node"] }),
 );
 
@@ -80,7 +81,10 @@ async function run(args: readonly string[], { refused = [], realms = [present], 
   const path = await Deno.makeTempFile();
   await Deno.writeTextFile(path, kubeconfig);
   try {
-    const said = await keystone(path, ["realm", "add", ...args], { files: { "nodes.json": nodes }, ...options });
+    const said = await keystone(path, ["realm", "add", ...args], {
+      files: { "nodes.json": nodes, "stopped.json": '{"BackendState": "Stopped"}' },
+      ...options,
+    });
     return { ...said, posted, reviewed };
   } finally {
     await Deno.remove(path);
@@ -164,6 +168,11 @@ Deno.test("the suffix is a Headscale's: so is the connection type", async () => 
   });
 });
 
+Deno.test("no list, and a name outside of ts.net: the connection type is headscale", async () => {
+  const { posted } = await run(["--identity=dora.tailnet.example.org"]);
+  assert.equal((posted[0]!.body as unknown as { spec: { connectionType: string } }).spec.connectionType, "headscale");
+});
+
 Deno.test("no node has the name yet: a warning, and no pin", async () => {
   const { code, err, posted } = await run(["--identity=new.tailnet-name.ts.net", "--filename=nodes.json"]);
   assert.equal(code, 0);
@@ -199,6 +208,13 @@ const refusals: [name: string, args: string[], code: number, says: RegExp][] = [
   ],
   ["a file that is no list", [...carol, "--filename=/dev/null"], 2, /not the output of tailscale status --json/],
   ["a file that isn't there", [...carol, "--filename=/nowhere"], 2, /-f \/nowhere can't be read/],
+  [
+    "a stopped tailnet",
+    [...carol, "--filename=stopped.json"],
+    4,
+    /tailscaled at stopped\.json is stopped; run tailscale up/,
+  ],
+  ["a node without a domain", ["--identity=plain", "--filename=nodes.json"], 2, /plain must be a full MagicDNS name/],
   ["a socket that isn't there", [...carol, "--ts-socket=/nowhere"], 4, /\/nowhere/],
 ];
 for (const [name, args, code, says] of refusals) {

@@ -19,6 +19,10 @@ export const usualSocket = "/var/run/tailscale/tailscaled.sock";
 /** Tag of the exit nodes that Tailscale adds for Mullvad VPN. */
 const mullvad = "tag:mullvad-exit-node";
 
+/** Returns the kind of control server by a node's name: only Tailscale's own gives names under ts.net. */
+export const connectionTypeOf = (name: string): RealmSpec["connectionType"] =>
+  /(^|\.)ts\.net$/.test(canonicalName(name)) ? "tailscale" : "headscale";
+
 /** Reads the nodes from a file, or `-` for standard input, with the output of `tailscale status --json`. */
 export async function nodesFromFile(io: Io, path: string): Promise<TailnetNodes> {
   const text = await (path === "-" ? io.stdin() : io.readTextFile(path)).catch((error) => {
@@ -30,32 +34,36 @@ export async function nodesFromFile(io: Io, path: string): Promise<TailnetNodes>
   } catch {
     throw usageError(`-f ${path} is not the output of tailscale status --json. Write it there first.`);
   }
-  return nodesOfStatus(status, `of -f ${path}`);
+  return nodesOfStatus(status, path);
 }
 
 /** Reads the nodes from a tailscaled. */
 export async function nodesFromSocket(socket: string): Promise<TailnetNodes> {
   using client = new LocalClient({ socket, timeoutMs: 5000 });
-  const [status, prefs] = await Promise.all([client.status(), client.prefs()]).catch((error) => {
+  try {
+    const status = await client.status();
+    const { ControlURL } = await client.prefs();
+    // Without a URL the daemon uses Tailscale's own server.
+    return nodesOfStatus(status, socket, ControlURL || "https://controlplane.tailscale.com");
+  } catch (error) {
+    if (error instanceof Exit) throw error;
     throw new Exit(exitCodes.unreachable, error instanceof Error ? error.message : String(error));
-  });
-  // Without a URL the daemon uses Tailscale's own server.
-  return nodesOfStatus(status, `at ${socket}`, prefs.ControlURL || "https://controlplane.tailscale.com");
+  }
 }
 
 function nodesOfStatus(status: TailscaleStatus, where: string, controlURL?: string): TailnetNodes {
-  const state = stateFrom(status, where, controlURL === undefined ? {} : { controlURL });
+  const state = stateFrom(status, where);
   if (state.kind !== "running") {
     throw new Exit(exitCodes.unreachable, state.kind === "unavailable" ? `${state.message}.` : "");
   }
   return {
-    nodes: [...state.peers.values()].flat().filter(({ tags }) => !tags?.includes(mullvad)),
-    // The output of `tailscale status` has no URL. Only Tailscale's own servers give names under ts.net.
-    connectionType: controlURL !== undefined
-      ? controlServerKind(controlURL)
-      : /(^|\.)ts\.net$/.test(canonicalName(status.MagicDNSSuffix ?? ""))
-      ? "tailscale"
-      : "headscale",
+    nodes: [...state.peers.values()].flat()
+      // Without MagicDNS a name has no domain, and can't be an identity.
+      .filter(({ dnsName, tags }) => dnsName.includes(".") && !tags?.includes(mullvad)),
+    // The output of `tailscale status` has no URL.
+    connectionType: controlURL === undefined
+      ? connectionTypeOf(status.MagicDNSSuffix ?? "")
+      : controlServerKind(controlURL),
   };
 }
 
