@@ -15,7 +15,7 @@ export function shownLocally(at: number, zone: string): string {
   return `${weekday} ${local.toPlainDate()} ${time} ${zoneLetters(at, zone)}`;
 }
 
-/** Returns CET, EST or the like; the offset, such as +05:45, for zones without letters of their own. */
+/** Returns CET, EST or the like; the offset, such as +05:45, for zones without letters. */
 function zoneLetters(at: number, zone: string): string {
   for (const locale of locales) {
     const letters = new Intl.DateTimeFormat(locale, { timeZone: zone, timeZoneName: "short" }).formatToParts(at)
