@@ -40,6 +40,8 @@ const quietMs = 700;
 const rollOutQuietMs = 3000;
 /** Time after which the same state is checked again before it counts as arrived. */
 const confirmMs = 100;
+/** Time that the quotas have to count what has arrived: the next question reads their status. */
+const countedWithinMs = 5000;
 /** Time in which quotas, caches and this test's watches learn of a change; refusals within it are about the time before. */
 const lagMs = 500;
 /** Time without a change after which a pod that can't be scheduled stays so. */
@@ -254,7 +256,9 @@ export async function isAtRest(view: NamespaceView, applied: readonly AppliedObj
     const now = performance.now();
     const missing = missingIn(view, applied);
     if (missing.length === 0) {
-      if (now - (arrivedAt ??= now) >= confirmMs) return { arrived: true, reasons: [] };
+      const since = now - (arrivedAt ??= now);
+      const isCounted = miscountedQuota(view) === undefined || since > countedWithinMs;
+      if (since >= confirmMs && isCounted) return { arrived: true, reasons: [] };
     } else {
       arrivedAt = undefined;
       const reasons = finalReasons(view, missing, start, now);
