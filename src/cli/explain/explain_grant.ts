@@ -1,7 +1,7 @@
 /** Explains a grant: from its status for an administrator, else from the guests' ConfigMap. */
 import type { RestClient } from "../../../lib/kubernetes/mod.ts";
 import { conditionOf } from "../../core/conditions.ts";
-import { noticeMessage } from "../../core/grant/plan_grant.ts";
+import { noticeMessage } from "../../core/grant/end_text.ts";
 import { trustOf } from "../../core/grant/lifecycle.ts";
 import { guestNamespace, realmOfNamespace } from "../../core/names.ts";
 import { eventTime } from "../../core/report/event_report.ts";

@@ -133,9 +133,9 @@ interface Shared {
 const refused = (verdict: AppliedState, refusal: string | undefined): AppliedState =>
   refusal !== undefined && verdict.reason === "Applying" ? lacking("WriteRefused", refusal) : verdict;
 
-function claimOf({ grant, held, notice }: Entitlement): Claim {
-  const endsAt = notice?.endsAt ?? validityOf(grant).until;
-  return { name: grant.name, hard: held, ...(endsAt === undefined ? {} : { endsAt }) };
+function claimOf({ grant, held, notice, endsAt }: Entitlement): Claim {
+  const end = notice?.endsAt ?? endsAt ?? validityOf(grant).until;
+  return { name: grant.name, hard: held, ...(end === undefined ? {} : { endsAt: end }) };
 }
 
 function conflictOf(world: GuestWorld): AppliedState | undefined {
