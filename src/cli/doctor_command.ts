@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { systemClock } from "../../lib/clock/mod.ts";
-import { createRestClient, isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type RestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { realmLabel } from "../core/names.ts";
-import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
 import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/doctor_finding.ts";
@@ -39,11 +38,7 @@ export const doctorCommand = (run: CommandAction): Command =>
     .action(run(async (session, options) => {
       const time = new ServerTime(systemClock);
       const config = await session.clusterConfig();
-      using rest = createRestClient(config, {
-        userAgent: `keystone-cli/${version}`,
-        timeoutMs: 15_000,
-        onRequest: (record) => time.observe(record),
-      });
+      using rest = session.client(config, { timeoutMs: 15_000, onRequest: (record) => time.observe(record) });
       // If this request fails, so does every other.
       const { gitVersion } = await rest.performRequest({ method: "GET", path: "/version" }) as { gitVersion: string };
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);

@@ -3,12 +3,18 @@ import { Command, Option } from "commander";
 import { dump } from "js-yaml";
 import pc from "picocolors";
 import Table from "cli-table3";
-import { type ClientConfig, type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  type ClientConfig,
+  type ClosableRestClient,
+  createRestClient,
+  type RestClientOptions,
+} from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
 import { version } from "../version.ts";
 import { usageError } from "./exit.ts";
+import { BusyLine } from "./follow/busy_client.ts";
 import type { Io } from "./io.ts";
 
 export type OutputFormat = "text" | "wide" | "json" | "yaml";
@@ -44,6 +50,7 @@ export interface Column<T> {
 export class Session {
   readonly io: Io;
   readonly flags: Flags;
+  #busy: BusyLine | undefined;
 
   constructor(io: Io, flags: Flags) {
     this.io = io;
@@ -57,10 +64,19 @@ export class Session {
   }
 
   async connect(): Promise<ClosableRestClient> {
-    return createRestClient(await this.clusterConfig(), {
+    return this.client(await this.clusterConfig());
+  }
+
+  /** Returns a client. On a terminal a line shows the requests that take long. */
+  client(config: ClientConfig, options: Partial<RestClientOptions> = {}): ClosableRestClient {
+    const { screen } = this.io;
+    const busy = screen && (this.#busy ??= new BusyLine(screen, config.server));
+    const rest = createRestClient(busy ? busy.quietFor(config) : config, {
       userAgent: `keystone-cli/${version}`,
       timeoutMs: this.flags.requestTimeout ?? 15_000,
+      ...options,
     });
+    return busy ? busy.follow(rest) : rest;
   }
 
   clusterConfig(): Promise<ClientConfig> {

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { type ClientConfig, createRestClient, type RestClient } from "../../lib/kubernetes/mod.ts";
+import type { ClientConfig, RestClient } from "../../lib/kubernetes/mod.ts";
 import { guestNamespace } from "../core/names.ts";
-import { version } from "../version.ts";
 import { no, usageError } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { type Manifest, manifestsIn, namespaceConflict, placeOf, withFilenames } from "./manifests.ts";
@@ -32,11 +31,7 @@ export const wouldFitCommand = (run: CommandAction): Command =>
       const paths = options.filename as string[];
       const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
       const config = await session.clusterConfig();
-      const connect = (to: ClientConfig) =>
-        createRestClient(to, {
-          userAgent: `keystone-cli/${version}`,
-          timeoutMs: session.flags.requestTimeout ?? 15_000,
-        });
+      const connect = (to: ClientConfig) => session.client(to);
       using rest = connect(config);
       const kinds = new ServerKinds(rest);
       const answer = wholeAnswer(
