@@ -343,8 +343,9 @@ export const grantDefinition: KindDefinition = {
     { name: "Grantor", type: "string", jsonPath: ".spec.grantorRealm", description: "Realm that lends" },
     { name: "Grantee", type: "string", jsonPath: ".spec.granteeRealm", description: "Realm that receives" },
     {
-      name: "State",
+      name: "Phase",
       type: "string",
+      // The state, because a grant on notice is Active for programs only.
       jsonPath: ".status.state",
       description: "Pending, Active, Ending (on notice, or pods are being evicted), Revoked or Expired",
     },
@@ -362,7 +363,6 @@ export const grantDefinition: KindDefinition = {
       description: "Actual or expected end of the grant: of its validity, or earlier if it was revoked or deleted",
     },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
-    { name: "Phase", type: "string", priority: 1, jsonPath: ".status.phase", description: "Phase of the grant" },
     {
       name: "Message",
       type: "string",

@@ -74,6 +74,17 @@ const full: Answers = {
   "/api/v1/namespaces/guest-bob-home/configmaps/keystone": guide,
 };
 
+/** Applies a merge patch (RFC 7386). */
+function merged(target: unknown, patch: unknown): unknown {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch;
+  const out: Record<string, unknown> = { ...target as Record<string, unknown> };
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete out[key];
+    else out[key] = merged(out[key], value);
+  }
+  return out;
+}
+
 /** Runs the command; paths that have no answer are forbidden. Returns what it said, and the patches that it sent. */
 async function run(args: readonly string[], answers: Answers = full) {
   const patches: { path: string; type: string; body: unknown }[] = [];
@@ -84,10 +95,10 @@ async function run(args: readonly string[], answers: Answers = full) {
       const status = { kind: "Status", status: "Failure", reason: "Forbidden", code: 403, message: `${pathname}: no` };
       return Response.json(status, { status: 403 });
     }
-    if (request.method === "PATCH") {
-      patches.push({ path: pathname, type: request.headers.get("content-type")!, body: await request.json() });
-    }
-    return Response.json(found);
+    if (request.method !== "PATCH") return Response.json(found);
+    const [type, body] = [request.headers.get("content-type")!, await request.json()];
+    patches.push({ path: pathname, type, body });
+    return Response.json(type.includes("merge") ? merged(found, body) : found);
   });
   const { port } = server.addr as Deno.NetAddr;
   const file = await Deno.makeTempFile();
@@ -176,7 +187,7 @@ Deno.test("extend: the end moves by a span, to an instant, or goes; an earlier e
   assert.deepEqual(await until("--no-end"), { spec: { validity: { validUntil: null } } });
   const earlier = await run(["extend", "alice-to-bob", "--until", "2026-06-15"]);
   assert.deepEqual([earlier.code, earlier.patches], [1, []]);
-  assert.match(earlier.err, /2026-07-01T12:00:00Z.*keystone revoke alice-to-bob/);
+  assert.match(earlier.err, /2026-07-01T12:00:00Z.*keystone grant revoke alice-to-bob/);
   assert.equal((await run(["extend", "alice-to-bob", "--by", "1d", "--no-end"])).code, 2);
 });
 
@@ -202,7 +213,7 @@ Deno.test("revoke: a merge patch with the reason, off a terminal only with --yes
   const revoked = { ...full, [`${group}/grants/alice-to-bob`]: { ...grant, spec: { ...grant.spec, revocation: {} } } };
   const again = await run(["revoke", "alice-to-bob"], revoked);
   assert.deepEqual([again.code, again.patches], [0, []]);
-  assert.match(again.out, /In force\./);
+  assert.match(again.out, /is revoked; it ends after at most 300 s of notice/);
 });
 
 Deno.test("trust: the annotation of the node, or its removal; an id that can't be one is refused unsent", async () => {

@@ -38,10 +38,10 @@ export const extendCommand = (run: CommandAction): Command =>
       if (validUntil !== null && present !== undefined && Date.parse(validUntil) < Date.parse(present)) {
         throw no(`Grant ${name} already lasts until ${present}. To end it earlier: keystone grant revoke ${name}`);
       }
-      // In a merge patch null removes the field. The UID excludes another grant of the same name.
+      // In a merge patch null removes the field.
       const extended = await api.patch(
         name as string,
-        { metadata: { uid: grant.metadata.uid }, spec: { validity: { validUntil } } },
+        { spec: { validity: { validUntil } } },
         { type: "merge" },
       );
       // It may have been revoked or deleted in the meantime.

@@ -5,7 +5,9 @@ import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alp
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { GrantSpec } from "../api/mod.ts";
 import { grantWarnings, type TermsWorld } from "../core/admission/terms.ts";
+import { noteChangedTerms, waitForCreated } from "./created_grant.ts";
 import { no, usageError } from "./exit.ts";
+import { timeoutFrom } from "./follow/follow_grant.ts";
 import { endFrom, instantFrom } from "./time_flags.ts";
 import { Observed } from "./observed.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
@@ -26,6 +28,8 @@ interface CreateOptions {
   drain?: string;
   volumes?: "Retain" | "Delete";
   dryRun?: "client" | "server";
+  wait?: boolean;
+  timeout?: number;
 }
 
 export const grantCommand = (run: CommandAction): Command =>
@@ -59,6 +63,8 @@ export const grantCommand = (run: CommandAction): Command =>
         )
           .choices(["client", "server"]),
       )
+      .option("--wait", "wait until the grant is enforced")
+      .option("--timeout <time>", "longest time to wait, such as 90s or 10m", timeoutFrom, 60_000)
       .action(run((session, options, name) => create(session, options, name as string | undefined))),
   );
 
@@ -89,6 +95,11 @@ async function create(session: Session, given: CreateOptions, givenName: string 
   }
   if (clientOnly) return printed(session, grant, "would be created (client dry run)");
   const created = await createGrant(rest, grant, options.dryRun === "server");
+  noteChangedTerms(session, grant, created);
+  if (options.wait && !options.dryRun) {
+    session.note(`Grant ${name} created.`);
+    return await waitForCreated(session, rest, created, options);
+  }
   printed(session, created, options.dryRun ? "would be created (server dry run)" : "created");
 }
 

@@ -1,7 +1,7 @@
 /** Grants that have ended or are about to, as the commands that change grants describe them. */
 import type { Grant } from "../api/client/keystone.io@v1alpha1.ts";
 import { reasonOf } from "../core/grant/end_text.ts";
-import { fewOf, sentence } from "../core/report/finding.ts";
+import { fewOf, sentence } from "../core/plain_text.ts";
 
 /** State of a grant that its lender has ended, or that has ended by itself. */
 export type GrantOver = "ended" | "deleted" | "revoked";

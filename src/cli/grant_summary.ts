@@ -18,6 +18,8 @@ export interface GrantSummary {
   grantor: string;
   grantee: string;
   phase: string;
+  /** The phase, or Ending. */
+  state: string;
   /** Canonical quantities of the grant's keys. */
   granted: Record<string, string>;
   used: Record<string, string>;
@@ -61,6 +63,7 @@ export function grantSummaryOf(grant: GrantFacts): GrantSummary {
     grantor: spec.grantorRealm,
     grantee: spec.granteeRealm,
     phase: status.phase ?? "Pending",
+    state: status.state ?? status.phase ?? "Pending",
     granted,
     used,
     free: freeOf(granted, used),
@@ -75,7 +78,7 @@ interface GuideEntry {
   name: string;
   from?: string;
   until?: string;
-  notice?: { reason: string; ends: string };
+  notice?: { reason: string; ends?: string; because?: string; message?: string };
   reductions?: GuideReduction[];
   hard: Record<string, string>;
 }
@@ -111,13 +114,16 @@ export async function lendingsOfGuest(rest: RestClient, namespace: string): Prom
       grantor: "",
       grantee: realmOfNamespace(namespace) ?? "",
       phase: "Active",
+      state: notice ? "Ending" : "Active",
       granted,
       used,
       free,
       ...(from ? { from: String(from) } : {}),
       ...(ends ? { ends: String(ends) } : {}),
       namespace,
-      message: notice ? `On notice: ${notice.reason}.` : `${enforcedMessage(namespace, ends)}${shared}`,
+      message: notice
+        ? notice.message ?? `On notice: ${notice.reason}.`
+        : `${enforcedMessage(namespace, ends)}${shared}`,
       ...(reductions ? { reductions } : {}),
     };
   });

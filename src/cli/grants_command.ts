@@ -15,7 +15,7 @@ export const grantsCommand = (run: CommandAction): Command =>
   ])
     .argument("[names...]", "only grants of these names")
     .option("--realm <name>", "only grants to this realm")
-    .option("--phase <phase>", "only grants in this phase: Pending, Active, Revoked or Expired")
+    .option("--phase <phase>", "only grants in this phase: Pending, Active, Ending, Revoked or Expired")
     .action(run(async (session, { realm, phase }, names) => {
       const wanted = names as string[];
       using rest = await session.connect();
@@ -34,7 +34,9 @@ export const grantsCommand = (run: CommandAction): Command =>
       const missing = wanted.filter((name) => !summaries.some((each) => each.name === name));
       const items = summaries
         .filter((each) => wanted.length === 0 || wanted.includes(each.name))
-        .filter((each) => (realm === undefined || each.grantee === realm) && (!phase || each.phase === phase))
+        .filter((each) =>
+          (realm === undefined || each.grantee === realm) && (!phase || each.phase === phase || each.state === phase)
+        )
         .sort((a, b) => a.grantee < b.grantee ? -1 : a.grantee > b.grantee ? 1 : a.name < b.name ? -1 : 1);
       const answered = () => {
         for (const name of missing) session.note(`Grant ${name} does not exist, or is not in force for you.`);
@@ -49,14 +51,14 @@ export const grantsCommand = (run: CommandAction): Command =>
       const colour = (phase: string) =>
         phase === "Active"
           ? session.colours.green(phase)
-          : phase === "Pending"
+          : phase === "Pending" || phase === "Ending"
           ? session.colours.yellow(phase)
           : session.colours.dim(phase);
       session.table(items, [
         { name: "GRANT", value: ({ name }) => name },
         { name: "FROM", value: ({ grantor }) => grantor || "-" },
         { name: "TO", value: ({ grantee }) => grantee },
-        { name: "PHASE", value: ({ phase }) => colour(phase) },
+        { name: "PHASE", value: ({ state }) => colour(state) },
         { name: "CPU", value: ({ granted, used }) => share(used["requests.cpu"], granted["requests.cpu"]) },
         { name: "MEMORY", value: ({ granted, used }) => share(used["requests.memory"], granted["requests.memory"]) },
         { name: "ENDS", value: ({ ends }) => relative(ends, now) },

@@ -48,7 +48,7 @@ export const revokeCommand = (run: CommandAction): Command =>
       });
       const revoked = await new KeystoneV1alpha1Api(rest).grants.patch(
         String(name),
-        { metadata: { uid: grant.metadata.uid }, spec: { revocation: change } },
+        { spec: { revocation: change } },
         { type: "merge" },
       );
       await finish(session, rest, revoked, said(revoked, change), options);

@@ -14,7 +14,7 @@ import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { guideName, guideOf } from "../core/guest/objects/guide.ts";
 import { quotaName, quotaOf } from "../core/guest/objects/quota.ts";
 import { rfc3339 } from "../core/instants.ts";
-import { countText, fewOf } from "../core/report/finding.ts";
+import { countText, fewOf } from "../core/plain_text.ts";
 import { uninstalledStatus, unwatchedStatus } from "../core/uninstalled_status.ts";
 import {
   guestFlowName,

@@ -4,7 +4,7 @@ import type { Grant } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
 import { guestNamespace } from "../../core/names.ts";
 import { selects } from "../../core/reach/reach.ts";
-import { countText, fewOf, sentence } from "../../core/report/finding.ts";
+import { countText, fewOf, sentence } from "../../core/plain_text.ts";
 import { rfc3339 } from "../../core/instants.ts";
 import type { DisruptionBudget, FollowedGrant } from "./grant_watch.ts";
 

@@ -1,5 +1,6 @@
 /** Texts about the end of a grant, the same in its status, in events and for guests. */
 import type { GrantSpec } from "../../api/mod.ts";
+import { sentence } from "../plain_text.ts";
 import { rfc3339 } from "../instants.ts";
 import type { EndReason } from "./termination.ts";
 
@@ -45,7 +46,7 @@ export function revokedMessage(spec: Pick<GrantSpec, "revocation">): string {
   const how = spec.revocation?.immediate ? ", with immediate effect" : "";
   return because === undefined
     ? `Revoked by the grantor${how}, without a reason.`
-    : `Revoked by the grantor${how}: ${because}`;
+    : `Revoked by the grantor${how}: ${sentence(because)}`;
 }
 
 /** Returns the message of a grant that was deleted and has ended. */

@@ -78,8 +78,8 @@ export function lifecycleOf(world: LifecycleWorld): Lifecycle {
   if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
   const rules = terminationRules(world.settings, world.realm);
   const own = endOf(grant, rules, { now, skewMs });
-  if (own?.immediate) return ended(grant, own.why, own.at);
   const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
+  if (own?.immediate) return ended(grant, own.why, Math.min(own.at, departure?.at ?? Infinity));
   const end = first([own, departure]);
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant permanently.

@@ -575,14 +575,14 @@ function drainingOf(
       };
     }
     const past = reductionsShown(grant, enforcement).map(({ until }) => Date.parse(until));
-    if (past.length > 0) return evicting(grant, Math.max(...past), enforcement?.obstacle?.message);
+    if (past.length > 0) return evicting(grant, Math.max(...past), enforcement);
     return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   }
   if (lifecycle.is === "pending") return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   if (enforcement?.draining) {
     return enforcement.obstacle?.reason === "PodsRemain"
       ? { status: "True", ...enforcement.obstacle }
-      : evicting(grant, lifecycle.at, enforcement.obstacle?.message);
+      : evicting(grant, lifecycle.at, enforcement);
   }
   return enforcement?.obstacle
     ? { status: "True", ...enforcement.obstacle }
@@ -621,14 +621,15 @@ const removal = (grant: GrantFacts): string =>
  *
  * @param endedAt epoch milliseconds of the end, if known
  */
-const evicting = (
+function evicting(
   grant: GrantFacts,
   endedAt: number | undefined,
-  obstacle: string | undefined,
-): Omit<DesiredCondition, "type"> => ({
-  status: "True",
-  reason: "Evicting",
-  message:
+  { looking, obstacle }: Pick<GrantEnforcement, "looking" | "obstacle"> = {},
+): Omit<DesiredCondition, "type"> {
+  const before = conditionOf(grant.status, "Draining");
+  // After a restart, what holds the pods is known only once their eviction was tried again.
+  if (looking && before?.reason === "Evicting") return { status: "True", reason: "Evicting", message: before.message };
+  const message =
     `Pods in ${
       guestNamespace(grant.spec.granteeRealm)
     } that exceed the remaining grants are being evicted, respecting ` +
@@ -636,8 +637,9 @@ const evicting = (
       endedAt === undefined || !Number.isFinite(endedAt)
         ? `for ${drainMs(grant) / 1000} s`
         : `until ${rfc3339(wholeSeconds(endedAt) + drainMs(grant))}`
-    }; those left then are deleted.${obstacle ? ` ${obstacle}` : ""}`,
-});
+    }; those left then are deleted.${obstacle ? ` ${obstacle.message}` : ""}`;
+  return { status: "True", reason: "Evicting", message };
+}
 
 function inForceMessage(
   { grant, local, skewMs }: GrantWorld,

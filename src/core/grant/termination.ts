@@ -64,7 +64,8 @@ export interface Now {
 export function endOf(grant: GrantFacts, rules: TrustRules, clock: Now): GrantEnd | undefined {
   const terms = [expiryOf(grant, rules), trustEndOf(grant, rules, clock)];
   const revocation = revocationOf(grant, rules, clock);
-  if (revocation?.immediate) return revocation;
+  // It may have ended already, before anybody saw that.
+  if (revocation?.immediate) return { ...revocation, at: first([revocation, ...terms, deletionOf(grant, rules)])!.at };
   if (revocation) {
     return first([
       { ...first([revocation, ...terms])!, why: "Revoked", noticeFrom: -Infinity },

@@ -2,6 +2,7 @@
  * The guide: the guests' ConfigMap `keystone` with the terms of their grants. It omits usage, so usage causes no
  * writes.
  */
+import { countText } from "../../plain_text.ts";
 import { type ConfigMap, configMaps } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { ConfigMapFacts } from "../../facts.ts";
 import { amountsAfter, isDated, type Reduction } from "../../grant/reduction.ts";
@@ -62,7 +63,7 @@ export function guideText(entitlements: readonly GuideEntry[]): string {
   for (const [index, entitlement] of entitlements.entries()) {
     const next = entry(entitlement);
     if (text.length + next.length > longestGuide) {
-      return `${text}# No room for ${entitlements.length - index} more grants.\n`;
+      return `${text}# No room for ${countText(entitlements.length - index, "more grant")}.\n`;
     }
     text += next;
   }
