@@ -16,6 +16,10 @@ import type { KindDefinition } from "./definition.ts";
 export const phases = ["Pending", "Active", "Revoked", "Expired"] as const;
 export type Phase = (typeof phases)[number];
 
+/** The phases, and `Ending`: on notice, or its pods are being evicted. */
+export const grantStates = ["Pending", "Active", "Ending", "Revoked", "Expired"] as const;
+export type GrantState = (typeof grantStates)[number];
+
 // Keys that a ResourceQuota enforces. The API server accepts other keys and ignores them, and a promise that nothing
 // enforces is worse than an error. See pkg/quota/v1/evaluator/core in Kubernetes.
 // A key that a ResourceQuota rejects would prevent the realm's whole quota from being written.
@@ -198,10 +202,25 @@ export const grantSpec = z.object({
     ),
   }).exactOptional().describe("Termination of the grant, the same for expiry, revocation and deletion."),
   revocation: z.object({
-    reason: z.string().max(1024).exactOptional().describe("Reason, shown to the grantee."),
+    reason: z.string().max(1024).exactOptional().describe(
+      "Reason, shown to the grantee. Can be added later, but not changed.",
+    ),
+    immediate: z.boolean().exactOptional().describe(
+      "true: the grant ends at once, without a notice, or without the rest of a notice that has begun, also of a grant " +
+        "that is being deleted. Pods still have termination.drainSeconds. Can be added later, but not taken back.",
+    ),
   }).exactOptional().describe(
     "If present, even if empty, ends the grant. Can't be removed; create a new grant instead.",
-  ),
+  ).meta(rules(
+    {
+      rule: "!has(oldSelf.reason) || oldSelf.reason == '' || (has(self.reason) && self.reason == oldSelf.reason)",
+      message: "revocation.reason cannot be changed, because guests have been told; leave it as it is",
+    },
+    {
+      rule: "!has(oldSelf.immediate) || !oldSelf.immediate || (has(self.immediate) && self.immediate)",
+      message: "revocation.immediate cannot be taken back; create a new grant",
+    },
+  )),
 }).meta(rules(
   {
     rule: "self.grantorRealm != self.granteeRealm",
@@ -243,7 +262,10 @@ export const grantStatus = z.object({
     "Pending: not in force, see message. Active: enforced. Revoked and Expired: ended permanently.",
     // The cost estimate of the root rule needs a bound, even for an enum.
   ).meta({ maxLength: 16 }),
-  message: z.string().max(32768).exactOptional().describe("Summary of the grant's state in one sentence."),
+  state: z.enum(grantStates).exactOptional().describe(
+    "The phase, or Ending: the grant is on notice until effectiveUntil, or its pods are being evicted after that.",
+  ),
+  message: z.string().max(32768).exactOptional().describe("Summary of the grant's state."),
   guestNamespace: z.string().max(63).exactOptional().describe("Namespace of the grantee's guests."),
   hard: shownQuantities.exactOptional().describe(
     "Enforced amounts, in canonical quantities. For a grant from a SuperEntity: this cluster's share.",
@@ -256,7 +278,8 @@ export const grantStatus = z.object({
       "last longest.",
   ),
   effectiveUntil: instant.exactOptional().describe(
-    "Actual or expected end of the grant; fixed once the grant is revoked.",
+    "Actual or expected end of the grant: of its validity, or earlier after a revocation or deletion. Fixed once the " +
+      "grant is revoked, unless revocation.immediate ends it at once.",
   ),
   reductions: z.array(z.object({
     until: instant.describe("End of this notice, when the reduction takes effect."),
@@ -319,7 +342,13 @@ export const grantDefinition: KindDefinition = {
   columns: [
     { name: "Grantor", type: "string", jsonPath: ".spec.grantorRealm", description: "Realm that lends" },
     { name: "Grantee", type: "string", jsonPath: ".spec.granteeRealm", description: "Realm that receives" },
-    { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active, Revoked or Expired" },
+    {
+      name: "Phase",
+      type: "string",
+      // The state, because a grant on notice is Active for programs only.
+      jsonPath: ".status.state",
+      description: "Pending, Active, Ending (on notice, or pods are being evicted), Revoked or Expired",
+    },
     { name: "CPU", type: "string", jsonPath: ".status.hard.requests\\.cpu", description: "Granted requests.cpu" },
     {
       name: "Memory",
@@ -327,7 +356,12 @@ export const grantDefinition: KindDefinition = {
       jsonPath: ".status.hard.requests\\.memory",
       description: "Granted requests.memory",
     },
-    { name: "Ends", type: "string", jsonPath: ".spec.validity.validUntil", description: "End of the grant" },
+    {
+      name: "Ends",
+      type: "string",
+      jsonPath: ".status.effectiveUntil",
+      description: "Actual or expected end of the grant: of its validity, or earlier if it was revoked or deleted",
+    },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     {
       name: "Message",

@@ -9,7 +9,7 @@ export const apiVersionName = "v1alpha1";
  * it by one when a schema changes in a way that the operator relies on: an operator that finds a lower number in the
  * cluster reports it instead of losing fields to pruning.
  */
-export const schemaRevision = 5;
+export const schemaRevision = 6;
 export const revisionAnnotation = "keystone.io/schema-revision";
 
 /** A CEL validation rule, which the API server evaluates on every write (KEP-2876). */

@@ -63,6 +63,22 @@ export const approveCommand = (run: CommandAction): Command =>
         ? [{ op: "add", path: "/spec/approvals", value: [{ realm, digest }] }]
         : [{ op: "add", path: "/spec/approvals/-", value: { realm, digest } }];
       const written = await api.patch(name, operations, { type: "json" });
+      const stored = written.spec.approvals?.find((approval) => approval.realm === realm)?.digest;
+      if (stored !== (withdraw ? undefined : digest)) {
+        throw no(
+          `${realm} ${
+            stored === undefined ? "does not approve" : `approves ${stored} of`
+          } ${name}: a webhook or another ` +
+            "client changed the approval.",
+        );
+      }
+      const terms = digestOf(name, written.spec, subjects);
+      if (!withdraw && terms !== digest) {
+        throw no(
+          `The terms of ${name} changed meanwhile: their digest is ${terms}, and the approval of ${digest} is void. ` +
+            "Read them and approve again.",
+        );
+      }
       if (session.data(written)) return;
       session.say(withdraw ? `${realm} no longer approves ${name}.` : `${realm} approves ${name}: ${digest}`);
     }));

@@ -3,9 +3,11 @@ import { dump } from "js-yaml";
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { grantWarnings, type TermsWorld } from "../core/admission/terms.ts";
+import { noteChangedTerms, waitForCreated } from "./created_grant.ts";
 import { Cancelled } from "./dialog/dialog.ts";
 import { openDialog } from "./dialog/open_dialog.ts";
 import { no, usageError } from "./exit.ts";
+import { timeoutFrom } from "./follow/follow_grant.ts";
 import { amountsFrom, type OfferedGpus } from "./grant_create/amount_flags.ts";
 import { type CreateOptions, grantFrom } from "./grant_create/create_options.ts";
 import { gpusIn, granteesIn, offeredResources } from "./grant_create/form_facts.ts";
@@ -67,6 +69,8 @@ export const grantCommand = (run: CommandAction): Command =>
         )
           .choices(["client", "server"]),
       )
+      .option("--wait", "wait until the grant is enforced")
+      .option("--timeout <time>", "longest time to wait, such as 90s or 10m", timeoutFrom, 60_000)
       .action(run((session, options, name) => create(session, options, name as string | undefined))),
   );
 
@@ -105,7 +109,7 @@ async function create(session: Session, given: CreateOptions, givenName: string 
     session.warn(warning);
   }
   if (dryRun === "client") return printManifest(session, grant);
-  printed(session, await createGrant(rest, grant, dryRun === "server"), dryRun);
+  await createdAs(session, rest, grant, given);
 }
 
 const hasAmounts = ({ hard, cpu, memory, gpu, storage, pods }: CreateOptions): boolean =>
@@ -170,7 +174,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
       const isServer = options.dryRun === "server";
       if (!isServer && !await dialog.confirm({ message: "Create this grant?", preset: true })) throw no(nothing);
       sayIfInterrupted("The grant may have been created. See: keystone grant list");
-      printed(session, await createGrant(rest, grant, isServer), options.dryRun);
+      await createdAs(session, rest, grant, options);
     } else printManifest(session, grant);
     const isFromKnown = given.from === undefined && knownGrantor(session, seen) === options.from;
     sameWithout(session, answers, isFromKnown, moment);
@@ -214,6 +218,15 @@ function printManifest(session: Session, grant: Grant): void {
   if (session.data(grant)) return;
   session.note(`Grant ${grant.metadata!.name} would be created (client dry run). ${lastsText(session, grant)}`);
   session.say(dump(grant, { noRefs: true, lineWidth: 120 }).trimEnd());
+}
+
+/** Creates the grant, and reports what the API server has stored; with `--wait`, once it is enforced. */
+async function createdAs(session: Session, rest: RestClient, grant: Grant, options: CreateOptions): Promise<void> {
+  const created = await createGrant(rest, grant, options.dryRun === "server");
+  noteChangedTerms(session, grant, created);
+  if (!options.wait || options.dryRun) return printed(session, created, options.dryRun);
+  session.note(`Grant ${created.metadata!.name} created.`);
+  await waitForCreated(session, rest, created, options);
 }
 
 async function createGrant(rest: RestClient, grant: Grant, dryRun: boolean): Promise<Grant> {

@@ -30,6 +30,8 @@ export interface GrantSummary {
   grantor: string;
   grantee: string;
   phase: string;
+  /** The phase, or Ending. */
+  state: string;
   /** Canonical quantities of the grant's keys. */
   granted: Amounts;
   used: Amounts;
@@ -155,6 +157,7 @@ export function grantSummaryOf(grant: GrantObject, amounts?: GrantAmounts): Gran
     grantor: spec.grantorRealm,
     grantee: spec.granteeRealm,
     phase,
+    state: status.state ?? phase,
     granted,
     used,
     free: freeOf(granted, used),
@@ -171,7 +174,7 @@ interface GuideEntry {
   name: string;
   from?: string;
   until?: string;
-  notice?: { reason: string; ends: string; message?: string };
+  notice?: { reason: string; ends?: string; because?: string; message?: string };
   reductions?: GuideReduction[];
   hard: Amounts;
   egress?: string[];
@@ -233,6 +236,7 @@ export function guestGrants(
       grantor: "",
       grantee: realmOfNamespace(namespace) ?? "",
       phase: "Active",
+      state: notice ? "Ending" : "Active",
       granted,
       used,
       free,
@@ -240,7 +244,7 @@ export function guestGrants(
       ...(from ? { from: String(from) } : {}),
       ...(ends ? { ends: String(ends) } : {}),
       namespace,
-      message: notice ? `On notice: ${notice.reason}.` : enforcedMessage(namespace, ends),
+      message: notice ? notice.message ?? `On notice: ${notice.reason}.` : enforcedMessage(namespace, ends),
       ...(reductions ? { reductions } : {}),
     };
     return { summary, amounts: { granted, used }, entry };

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Phase, phases } from "../api/mod.ts";
+import { type GrantState, grantStates } from "../api/mod.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
 import { usageError } from "./exit.ts";
 import { isForbidden } from "./grant_summary.ts";
@@ -18,14 +18,18 @@ export const grantsCommand = (run: CommandAction): Command =>
     "keystone grant list -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
   ], "grants")
     .option("--realm <name>", "only grants to this realm")
-    .option("--phase <phase>", `only grants in this phase: ${phases.slice(0, -1).join(", ")} or ${phases.at(-1)}`)
+    .option(
+      "--phase <phase>",
+      `only grants in this phase: ${grantStates.slice(0, -1).join(", ")} or ${grantStates.at(-1)}`,
+    )
     .action(run(async (session, options, names) => {
       const realm = options.realm === undefined ? undefined : String(options.realm);
       const phase = options.phase === undefined ? undefined : phaseOf(String(options.phase));
       const selection = {
         names: names as string[],
         matches: (grant: ListedGrant) =>
-          (realm === undefined || grant.grantee === realm) && (phase === undefined || grant.phase === phase),
+          (realm === undefined || grant.grantee === realm) &&
+          (phase === undefined || grant.phase === phase || grant.state === phase),
         watch: options.watch === true,
       };
       using rest = await session.connect();
@@ -46,16 +50,16 @@ export const grantsCommand = (run: CommandAction): Command =>
     }));
 
 /** Reads a phase in any case. */
-function phaseOf(text: string): Phase {
-  const found = phases.find((phase) => phase.toLowerCase() === text.toLowerCase());
+function phaseOf(text: string): GrantState {
+  const found = grantStates.find((phase) => phase.toLowerCase() === text.toLowerCase());
   if (found) return found;
-  throw usageError(`--phase is ${text}. It must be one of ${phases.join(", ")}.${didYouMean(text, phases)}`);
+  throw usageError(`--phase is ${text}. It must be one of ${grantStates.join(", ")}.${didYouMean(text, grantStates)}`);
 }
 
 /** Returns the reason for which flags leave nothing of a list. */
 function emptyBecause(
   all: readonly ListedGrant[],
-  { realm, phase }: { realm: string | undefined; phase: Phase | undefined },
+  { realm, phase }: { realm: string | undefined; phase: GrantState | undefined },
 ): string[] | undefined {
   if (all.length === 0 || (realm === undefined && phase === undefined)) return undefined;
   const others = realm === undefined ? "" : didYouMean(realm, new Set(all.map(({ grantee }) => grantee)));

@@ -1,5 +1,6 @@
 /** Input and output of a command; tests replace the terminal. */
 import process from "node:process";
+import { LiveLines } from "./follow/live_lines.ts";
 import { inputFiles, inputText } from "./input_paths.ts";
 
 export interface Io {
@@ -27,9 +28,21 @@ export interface Io {
   now(): number;
   /** Ends a watch; absent: only the end of the process does. */
   stop?: AbortSignal;
+  /** Lines that change in place; undefined: standard error is no terminal. */
+  screen?: LiveLines | undefined;
 }
 
 let isStdinRead = false;
+
+const screen = Deno.stderr.isTerminal() && Deno.env.get("TERM") !== "dumb"
+  ? new LiveLines({
+    write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
+    size: () => {
+      const { columns = 80, rows = 24 } = process.stderr as { columns?: number; rows?: number };
+      return { columns, rows };
+    },
+  })
+  : undefined;
 
 export const systemIo: Io = {
   out: (text) => write(process.stdout, text),
@@ -55,8 +68,10 @@ export const systemIo: Io = {
     await Deno.chmod(path, 0o600);
   },
   now: () => Date.now(),
+  screen,
 };
 
 function write(stream: { write(text: string): unknown }, text: string): void {
+  screen?.clear();
   stream.write(`${text}\n`);
 }

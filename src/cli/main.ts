@@ -10,6 +10,7 @@ for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] a
   Deno.addSignalListener(signal, () => {
     const { isTaken, sentence } = signal === "SIGINT" ? interrupt() : { isTaken: false };
     if (isTaken) return;
+    systemIo.screen?.clear();
     if (sentence !== undefined) systemIo.err(`\n${sentence}`);
     Deno.exit(128 + number);
   });
@@ -28,4 +29,6 @@ const cwd = Deno.env.get("INIT_CWD");
 if (cwd) Deno.chdir(cwd);
 // `deno task keystone -- grant list` means the same as without the dashes.
 const args = Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args;
-Deno.exit(await runKeystone(args, systemIo));
+const code = await runKeystone(args, systemIo);
+systemIo.screen?.clear();
+Deno.exit(code);

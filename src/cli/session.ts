@@ -13,6 +13,7 @@ import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
 import { version } from "../version.ts";
 import { usageError } from "./exit.ts";
+import { BusyLine } from "./follow/busy_client.ts";
 import type { Io } from "./io.ts";
 import { type TableColumn, tableLayout, tableLines } from "./table_layout.ts";
 import { wrapped } from "./wrapped_text.ts";
@@ -45,6 +46,7 @@ export class Session {
   readonly io: Io;
   readonly flags: Flags;
   readonly #warned = new Set<string>();
+  #busy: BusyLine | undefined;
 
   constructor(io: Io, flags: Flags) {
     this.io = io;
@@ -74,14 +76,20 @@ export class Session {
     return this.client(await this.clusterConfig());
   }
 
-  /** Makes a client with this command's name and time limit, whose warnings are printed. */
+  /**
+   * Makes a client with this command's name and time limit, whose warnings are printed. On a terminal a line shows the
+   * requests that take long.
+   */
   client(config: ClientConfig, more: Partial<RestClientOptions> = {}): ClosableRestClient {
-    return createRestClient(config, {
+    const { screen } = this.io;
+    const busy = screen && (this.#busy ??= new BusyLine(screen, config.server));
+    const rest = createRestClient(busy ? busy.quietFor(config) : config, {
       userAgent: `keystone-cli/${version}`,
       timeoutMs: this.flags.requestTimeout ?? 15_000,
       onWarning: (text) => this.warn(text),
       ...more,
     });
+    return busy ? busy.follow(rest) : rest;
   }
 
   /** Reads the kubeconfig. With `attended` false no credential plugin asks the user anything. */

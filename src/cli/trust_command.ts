@@ -40,12 +40,22 @@ export const trustCommand = (run: CommandAction): Command =>
         { metadata: { annotations: { [trustedNodeAnnotation]: node ?? null } } },
         { type: "merge" },
       );
+      const pinned = realm.metadata.annotations?.[trustedNodeAnnotation];
+      // Without a pin, the operator may already have recorded the next node.
+      if (node === undefined ? pinned !== undefined && pinned === before : pinned !== node) {
+        throw no(
+          `Realm ${name} trusts ${pinned ?? "no node"}, not ${node ?? "the next node"}: a webhook or another client ` +
+            "changed it back.",
+        );
+      }
       if (session.data(realm)) return;
       session.say(
         node === undefined
-          ? `Realm ${name} no longer trusts ${
-            before ?? "any node"
-          }; the operator will trust the next node with its name.`
+          ? pinned === undefined
+            ? `Realm ${name} no longer trusts ${
+              before ?? "any node"
+            }; the operator will trust the next node with its name.`
+            : `Realm ${name} trusts ${pinned}${before ? `, and no longer ${before}` : ""}.`
           : `Realm ${name} trusts ${node}${before && before !== node ? `, and no longer ${before}` : ""}.`,
       );
     }));

@@ -3,6 +3,7 @@ import { systemClock } from "../../lib/clock/mod.ts";
 import { leaseIdentity } from "../../lib/kubernetes/mod.ts";
 import { uninstall, uninstaller } from "../controllers/uninstall.ts";
 import { confirm } from "./confirmation.ts";
+import { wheelAt } from "./follow/live_lines.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const uninstallCommand = (run: CommandAction): Command =>
@@ -27,6 +28,7 @@ export const uninstallCommand = (run: CommandAction): Command =>
         rest,
         clock: systemClock,
         identity: `${uninstaller}${leaseIdentity(Deno.hostname())}`,
+        doing: (text) => session.io.screen?.show([`${wheelAt(session.io.now())} ${text}`]),
         say: (sentence) => {
           done.push(sentence);
           if (session.flags.output === "text" || session.flags.output === "wide") session.say(sentence);

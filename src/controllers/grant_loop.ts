@@ -1,6 +1,6 @@
 /** The grant loop: finalizer, status and events of each Grant. */
 import type { GrantStatus } from "../api/mod.ts";
-import { type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan_grant.ts";
+import { endRecord, type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan_grant.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
 import { guestNamespace } from "../core/names.ts";
 import { listFrom } from "../core/resources/quota_lists.ts";
@@ -112,6 +112,8 @@ function confirmGrant({ unwritten }: Context, { world, plan, failed }: ApplyOutc
   const { grant } = world;
   const status: GrantStatus = plan.status ?? grant.status;
   if (failed.length === 0) return unwritten.grants.forget(grant.name);
-  if (status.phase === "Expired" || status.phase === "Revoked") return;
-  if (failed.some(({ effect }) => "status" in effect)) unwritten.grants.keep(grant, status);
+  if (!failed.some(({ effect }) => "status" in effect)) return;
+  const isFinal = status.phase === "Expired" || status.phase === "Revoked";
+  const kept = isFinal ? endRecord(grant, status) : status;
+  if (kept) unwritten.grants.keep(grant, kept);
 }

@@ -32,7 +32,11 @@ export function kindClients({ stores, pods: watches }: Pick<Context, "stores" | 
     Namespace: { resource: namespaces, cache: () => stores.namespaces, ending: () => {} },
     NetworkPolicy: { resource: networkPolicies, cache: () => stores.policies },
     PersistentVolumeClaim: { resource: persistentVolumeClaims },
-    Pod: { resource: pods, ending: ({ namespace, uid }) => watches.ending(namespace!, uid) },
+    Pod: {
+      resource: pods,
+      ending: ({ namespace, uid }) => watches.ending(namespace!, uid),
+      waits: ({ namespace, uid }, budget) => watches.waits(namespace!, uid, budget),
+    },
     Realm: { resource: realms, cache: () => stores.realms },
     Secret: { resource: secrets, cache: () => stores.certificates },
     Service: { resource: services },

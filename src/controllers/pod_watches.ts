@@ -11,6 +11,8 @@ interface Watch {
   synced: boolean;
   /** UIDs of pods that the API server has agreed to end; the watch may not have reported them yet. */
   ending: Set<string>;
+  /** PodDisruptionBudgets that refused the last eviction, by the pod's UID. */
+  budgets: Map<string, string>;
   /** Error if they can't be watched at the moment. */
   error?: unknown;
 }
@@ -46,12 +48,21 @@ export class PodWatches {
   get(namespace: string): PodFacts[] | undefined {
     const watch = this.#watches.get(namespace);
     if (!watch?.synced) return undefined;
-    return watch.store.list().map((pod) => watch.ending.has(pod.uid) ? { ...pod, terminating: true } : pod);
+    return watch.store.list().map((pod) => {
+      const budget = watch.budgets.get(pod.uid);
+      if (watch.ending.has(pod.uid)) return { ...pod, terminating: true };
+      return budget === undefined || pod.terminating ? pod : { ...pod, budget };
+    });
   }
 
   /** Notes that the API server has agreed to end a pod: from now on it counts as terminating. */
   ending(namespace: string, uid: string): void {
     this.#watches.get(namespace)?.ending.add(uid);
+  }
+
+  /** Notes that a PodDisruptionBudget refuses the eviction of a pod. The next plan sees it. */
+  waits(namespace: string, uid: string, budget: string): void {
+    this.#watches.get(namespace)?.budgets.set(uid, budget);
   }
 
   /** Returns the namespaces whose pods are known. */
@@ -76,7 +87,7 @@ export class PodWatches {
     }
     if (present || this.#signal.aborted) return;
     const stop = new AbortController();
-    const watch: Watch = { store: createPodStore(), stop, synced: false, ending: new Set() };
+    const watch: Watch = { store: createPodStore(), stop, synced: false, ending: new Set(), budgets: new Map() };
     this.#watches.set(namespace, watch);
     const running = this.#run(namespace, watch, AbortSignal.any([this.#signal, stop.signal]));
     this.#running.add(running);

@@ -9,11 +9,13 @@ import { CoordinationV1Api, type Lease } from "../../lib/kubernetes_apis/coordin
 import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
-import { apiVersionName, definitions, group, guestFinalizer } from "../api/mod.ts";
+import { apiVersionName, definitions, type GrantSpec, type GrantStatus, group, guestFinalizer } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { guideName, guideOf } from "../core/guest/objects/guide.ts";
 import { quotaName, quotaOf } from "../core/guest/objects/quota.ts";
 import { rfc3339 } from "../core/instants.ts";
+import { countText, fewOf } from "../core/plain_text.ts";
+import { uninstalledStatus, unwatchedStatus } from "../core/uninstalled_status.ts";
 import {
   guestFlowName,
   guestNamespace,
@@ -32,6 +34,8 @@ export interface UninstallOptions {
   identity: string;
   /** Called with a sentence for each step that was done. */
   say: (sentence: string) => void;
+  /** Called with what is being done now, for a line that changes. */
+  doing?: (text: string) => void;
   signal: AbortSignal;
 }
 
@@ -50,7 +54,11 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   const done = new AbortController();
   const keeping = keepLease(options, AbortSignal.any([signal, done.signal]));
   try {
-    for (const realm of await guestRealms(options)) say(await close(options, realm));
+    const realms = await guestRealms(options);
+    for (const [index, realm] of realms.entries()) {
+      options.doing?.(`Closing ${guestNamespace(realm)}: ${index + 1} of ${realms.length}`);
+      say(await close(options, realm));
+    }
     await removeWebhook(options);
     await removeGuestFlow(options);
     const freed = await freeAll(options);
@@ -80,9 +88,13 @@ async function takeLease(options: UninstallOptions): Promise<void> {
   if (!holder || holder === options.identity) return;
   // It is unknown if an interrupted earlier run had waited for the operator to stop.
   const seconds = holder.startsWith(uninstaller) ? 15 : before.spec?.leaseDurationSeconds ?? 15;
-  options.say(`Took the Lease from ${holder}; waiting until it has stopped.`);
-  await sleep(options.clock, seconds * 1000 * 2 / 3, options.signal);
-  options.signal.throwIfAborted();
+  const waitSeconds = Math.ceil(seconds * 2 / 3);
+  options.say(`Took the Lease from ${holder}; waiting until it has stopped: ${waitSeconds} s.`);
+  for (let left = waitSeconds; left > 0; left--) {
+    options.doing?.(`Waiting until ${holder} has stopped: ${left} s`);
+    await sleep(options.clock, 1000, options.signal);
+    options.signal.throwIfAborted();
+  }
 }
 
 /** Writes the Lease and returns its previous state. */
@@ -145,9 +157,9 @@ async function close({ rest, clock, signal }: UninstallOptions, realm: string): 
   const claims =
     (await new CoreV1Api(rest).namespace(namespace).persistentVolumeClaims.all({ signal }, () => 1)).length;
   const sentence = `Namespace ${namespace} stays: guests have no access and nothing new is admitted; ` +
-    `${count(running, "pod")} in it keep${running === 1 ? "s" : ""} running, and ${count(claims, "volume claim")} ${
-      claims === 1 ? "is" : "are"
-    } kept. To delete it with all its data: kubectl delete namespace ${namespace}`;
+    `${countText(running, "pod")} in it keep${running === 1 ? "s" : ""} running, and ${
+      countText(claims, "volume claim")
+    } ${claims === 1 ? "is" : "are"} kept. To delete it with all its data: kubectl delete namespace ${namespace}`;
   const guides = new CoreV1Api(rest).namespace(namespace).configMaps;
   if ((await guides.list(named(guideName))).items.length > 0) {
     // For people who find the namespace later. An operator that is installed again replaces it with the grants.
@@ -186,11 +198,13 @@ async function removeGuestFlow({ rest, signal }: UninstallOptions): Promise<void
   }
 }
 
-/** Removes the finalizer from all Keystone objects; returns a count for each kind. */
+/** Removes the finalizer from all Keystone objects, after a true status was written; returns a count for each kind. */
 async function freeAll(options: UninstallOptions): Promise<string[]> {
+  const { rest, signal, doing, say } = options;
   const freed: string[] = [];
+  const stale: string[] = [];
   for (const { kind, plural, singular } of definitions) {
-    const api = new ResourceApi<KubernetesObject>(options.rest, {
+    const api = new ResourceApi<KubernetesObject>(rest, {
       group,
       version: apiVersionName,
       kind,
@@ -199,17 +213,61 @@ async function freeAll(options: UninstallOptions): Promise<string[]> {
     });
     let objects: KubernetesObject[];
     try {
-      objects = await api.all({ signal: options.signal });
+      objects = await api.all({ signal });
     } catch (error) {
       // The custom resource is deleted, and all of its objects with it.
       if (isApiError(error, 404)) continue;
       throw error;
     }
-    const held = objects.filter(({ metadata }) => metadata!.finalizers?.includes(guestFinalizer));
-    for (const object of held) await free(api, object, options.signal);
-    if (held.length > 0) freed.push(count(held.length, singular[0]!.toUpperCase() + singular.slice(1)));
+    let [done, held] = [0, 0];
+    await inLanes(objects, async (object) => {
+      if (!await reportUninstalled(api, object, options)) stale.push(`${kind} ${object.metadata!.name}`);
+      if (object.metadata!.finalizers?.includes(guestFinalizer)) {
+        await free(api, object, signal);
+        held++;
+      }
+      doing?.(`Writing the last status of each ${kind} and removing its finalizer: ${++done} of ${objects.length}`);
+    });
+    if (held > 0) freed.push(countText(held, singular[0]!.toUpperCase() + singular.slice(1)));
+  }
+  if (stale.length > 0) {
+    say(`The status of ${fewOf(stale.sort())} could not be written: it is from before the uninstallation.`);
   }
   return freed;
+}
+
+/** Number of objects that are written at the same time. */
+const lanes = 8;
+
+async function inLanes<T>(all: readonly T[], run: (each: T) => Promise<void>): Promise<void> {
+  const left = all.values();
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    for (const each of left) await run(each);
+  }));
+}
+
+/** Writes a status that stays true without an operator; returns false if it can't be written. */
+async function reportUninstalled(
+  api: ResourceApi<KubernetesObject>,
+  { apiVersion, kind, metadata, ...object }: KubernetesObject,
+  { clock, signal }: UninstallOptions,
+): Promise<boolean> {
+  const { spec, status = {} } = object as { spec: GrantSpec; status?: GrantStatus };
+  const { name, uid, generation = 1 } = metadata!;
+  const now = clock.now();
+  const next = kind === "Grant"
+    ? uninstalledStatus({ generation, spec, status }, now)
+    : unwatchedStatus(status, generation, now);
+  if (!next) return true;
+  try {
+    const written = { apiVersion, kind, metadata: { name, uid }, status: next } as KubernetesObject;
+    await api.applyStatus(written, { fieldManager: operatorName, force: true, signal });
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    // The finalizer goes nevertheless: without it the object can be deleted.
+    return isApiError(error, 404) || isApiError(error, 409);
+  }
 }
 
 async function free(api: ResourceApi<KubernetesObject>, object: KubernetesObject, signal: AbortSignal): Promise<void> {
@@ -251,5 +309,3 @@ async function deleteOurs(api: ResourceApi<KubernetesObject>, name: string, sign
 }
 
 const oursNamed = (name: string) => ({ labelSelector: ours, fieldSelector: `metadata.name=${name}` });
-
-const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;

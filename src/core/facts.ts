@@ -207,6 +207,8 @@ export interface PodFacts {
   terminating: boolean;
   graceSeconds: number;
   finalizers: readonly string[];
+  /** PodDisruptionBudget that refused its last eviction, if one did. */
+  budget?: string;
 }
 
 /** Resources and protected ranges of the whole cluster. */

@@ -2,6 +2,7 @@
  * Applies effects at the API server and hands each response to the caches, so that the next observation includes it.
  */
 import {
+  type ApiError,
   type EventRecorder,
   isApiError,
   type KubernetesObject,
@@ -32,6 +33,8 @@ export interface KindRow {
    * time.
    */
   ending?: (object: ObjectRef) => void;
+  /** Called when a PodDisruptionBudget refuses the eviction of a pod. */
+  waits?: (object: ObjectRef, budget: string) => void;
 }
 
 export interface ApiExecutorOptions {
@@ -186,6 +189,8 @@ export class ApiExecutor implements Executor {
       // 500: several budgets select the pod, which the API server doesn't support.
       const budgets = isApiError(error, 500) && /PodDisruptionBudget/.test(error.message);
       if (!isApiError(error, 429) && !budgets) throw error;
+      const budget = isApiError(error) ? budgetIn(error) : undefined;
+      if (budget !== undefined) kinds.Pod.waits?.(pod, budget);
     }
   }
 
@@ -240,6 +245,12 @@ export class ApiExecutor implements Executor {
     }
     await send(message, signal);
   }
+}
+
+/** Returns the name of the PodDisruptionBudget that refused an eviction, as the API server's answer gives it. */
+function budgetIn({ details }: ApiError): string | undefined {
+  const cause = details?.causes?.find(({ reason }) => reason === "DisruptionBudget")?.message ?? "";
+  return /^The disruption budget (\S+) /.exec(cause)?.[1];
 }
 
 /**

@@ -116,7 +116,10 @@ const grantors: Action[] = [
     world.delete("grants", name, undefined, "other");
     return `delete grant ${name}`;
   },
-  ({ world }, random) => change(world, random, "revoke", (spec) => ({ ...spec, revocation: { reason: "enough" } })),
+  ({ world }, random) =>
+    change(world, random, "revoke", (spec) => ({ ...spec, revocation: { ...spec.revocation, reason: "enough" } })),
+  ({ world }, random) =>
+    change(world, random, "end at once", (spec) => ({ ...spec, revocation: { ...spec.revocation, immediate: true } })),
   ({ world }, random) =>
     change(world, random, "renew", (spec) => {
       const { validUntil: _, ...validity } = spec.validity ?? {};

@@ -43,6 +43,8 @@ interface Memory {
   wasActive: boolean;
   createdAt: number;
   revoked?: { at: number; active: boolean };
+  /** Time from which its grantor wants it to have ended, without the rest of a notice. */
+  immediate?: number;
   /** The end that its status announces since its revocation. */
   announced?: number;
   deleted?: { at: number; active: boolean };
@@ -236,6 +238,7 @@ export class Invariants {
     const spec = simulatedSpecOf(object);
     if (spec !== memory.spec) {
       if (spec.revocation) memory.revoked ??= { at: now, active: memory.wasActive };
+      if (spec.revocation?.immediate) memory.immediate ??= now;
       // A change after the end doesn't undo what ended, though a later one may be set before the operator shows it.
       const lapsed = this.#endOf(memory) <= now;
       memory.spec = spec;
@@ -259,6 +262,7 @@ export class Invariants {
     const notice = this.#noticeMs(memory);
     return Math.min(
       this.#untilOf(memory),
+      memory.immediate ?? Infinity,
       revoked ? revoked.at + (revoked.active ? notice : 0) : Infinity,
       deleted ? deleted.at + (deleted.active ? notice : 0) : Infinity,
     );
@@ -290,6 +294,8 @@ export class Invariants {
   /** True if the grant may be in force. */
   #mayHold(memory: Memory, now = this.#world.now): boolean {
     if (!memory.present || memory.terminal || (now < this.#beginOf(memory) && !memory.wasActive)) return false;
+    // What ends at once waits for no clock.
+    if (memory.immediate !== undefined) return false;
     return now < this.#latestEndOf(memory) || this.#around.aheadMs !== 0;
   }
 
@@ -355,13 +361,15 @@ export class Invariants {
   /** Checks that grants that are over leave no access, despite all breakage, refusals and deletions meanwhile. */
   #whatIsOverIsClosed(grantee: string, namespace: string): void {
     const home = this.#world.get("namespaces", namespace);
-    if (!home || !isMade(home) || this.#skewed || this.#around.aheadMs !== 0) return;
+    if (!home || !isMade(home)) return;
+    const disagrees = this.#skewed || this.#around.aheadMs !== 0;
     const { now } = this.#world;
     const all = this.#to(grantee);
     // While its status can't be written, the operator alone knows that a grant is in force, and so has a notice.
     const isUnwritten = ({ name, present }: Memory) => present && this.#isRefused("grants", name);
     const isOver = (memory: Memory) =>
-      !memory.present || memory.terminal || (this.#latestEndOf(memory) <= now && !isUnwritten(memory));
+      !memory.present || memory.terminal || memory.immediate !== undefined ||
+      (!disagrees && this.#latestEndOf(memory) <= now && !isUnwritten(memory));
     const stand = new Set(all.filter((memory) => !isOver(memory)).map(({ name }) => name));
     const open = this.#world.within("policies", namespace).map(({ metadata }) => metadata.name).filter((name) =>
       name !== "default-deny" && !this.#isRefused("policies", `${namespace}/${name}`)
@@ -373,6 +381,8 @@ export class Invariants {
     if (this.#world.get("bindings", binding) && !this.#isRefused("bindings", binding)) {
       this.#break(whatIsOverIsClosed, `guests have access to ${namespace}`);
     }
+    // Pods end by a clock.
+    if (disagrees) return;
     const deadline = Math.max(
       ...all.map((memory) =>
         Math.min(this.#latestEndOf(memory), now) + 1000 * (memory.spec.termination?.drainSeconds ?? 120)

@@ -97,6 +97,8 @@ interface PodWatch {
   synced: boolean;
   pending: ObjectChange[];
   ending: Set<string>;
+  /** As in PodWatches. */
+  budgets: Map<string, string>;
 }
 
 /** Runs everything that is ready to run, including what that makes ready. */
@@ -214,6 +216,8 @@ export class Replica {
         errorOf: () => undefined,
         want: (namespace: string, wanted: boolean) => this.#wantPods(namespace, wanted),
         ending: (namespace: string, uid: string) => void this.#pods.get(namespace)?.ending.add(uid),
+        waits: (namespace: string, uid: string, budget: string) =>
+          void this.#pods.get(namespace)?.budgets.set(uid, budget),
       },
       names: { get: () => undefined, want() {}, onChange() {} },
       storage: {
@@ -486,13 +490,23 @@ export class Replica {
   #podsOf(namespace: string): PodFacts[] | undefined {
     const watch = this.#pods.get(namespace);
     if (!watch?.synced) return undefined;
-    return watch.store.list().map((pod) => watch.ending.has(pod.uid) ? { ...pod, terminating: true } : pod);
+    return watch.store.list().map((pod) => {
+      const budget = watch.budgets.get(pod.uid);
+      if (watch.ending.has(pod.uid)) return { ...pod, terminating: true };
+      return budget === undefined || pod.terminating ? pod : { ...pod, budget };
+    });
   }
 
   #wantPods(namespace: string, wanted: boolean): void {
     if (!wanted) this.#pods.delete(namespace);
     else if (!this.#pods.has(namespace)) {
-      this.#pods.set(namespace, { store: createPodStore(), synced: false, pending: [], ending: new Set() });
+      this.#pods.set(namespace, {
+        store: createPodStore(),
+        synced: false,
+        pending: [],
+        ending: new Set(),
+        budgets: new Map(),
+      });
     }
   }
 }

@@ -334,7 +334,7 @@ class Schedule {
   async #farewell(random: SeededRandom): Promise<void> {
     const { world, invariants } = this.#stage;
     for (const { metadata: { name } } of world.list("grants")) {
-      if (random.percent(30)) world.changeGrant(name, (spec) => ({ ...spec, revocation: {} }));
+      if (random.percent(30)) world.changeGrant(name, (spec) => ({ ...spec, revocation: { ...spec.revocation } }));
       if (random.percent(80)) world.delete("grants", name, undefined, "other");
     }
     for (let round = 0; round < 3; round++) {

@@ -409,7 +409,12 @@ export class World {
     const refused = pod && this.#refusedIn(pod.metadata.namespace);
     if (refused) return refused;
     if (pod?.metadata.uid === uid && pod.pod!.guarded && !pod.metadata.deletionTimestamp) {
-      return { error: 429, why: "Cannot evict pod as it would violate the pod's disruption budget." };
+      const message = "The disruption budget guard needs 1 healthy pods and has 1 currently";
+      return {
+        error: 429,
+        why: "Cannot evict pod as it would violate the pod's disruption budget.",
+        details: { causes: [{ reason: "DisruptionBudget", message }] },
+      };
     }
     return this.delete("pods", key, uid, "operator", graceSeconds);
   }
@@ -422,7 +427,10 @@ export class World {
     if (isDeepStrictEqual(spec, grant.spec)) return false;
     const { phase } = statusOf(grant);
     if (phase === "Expired" || phase === "Revoked") return false;
-    if (simulatedSpecOf(grant).revocation && !spec.revocation) return false;
+    const { revocation } = simulatedSpecOf(grant);
+    if (revocation && !spec.revocation) return false;
+    if (revocation?.reason && revocation.reason !== spec.revocation!.reason) return false;
+    if (revocation?.immediate && !spec.revocation!.immediate) return false;
     const { metadata } = grant;
     this.#put("grants", { ...grant, spec, metadata: { ...metadata, generation: metadata.generation + 1 } }, "other");
     return true;

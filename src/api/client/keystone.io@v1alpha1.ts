@@ -31,7 +31,12 @@ export interface GrantSpecNetworkPolicy {
 
 /** If present, even if empty, ends the grant. Can't be removed; create a new grant instead. */
 export interface GrantSpecRevocation {
-  /** Reason, shown to the grantee. */
+  /**
+   * true: the grant ends at once, without a notice, or without the rest of a notice that has begun, also of a grant
+   * that is being deleted. Pods still have termination.drainSeconds. Can be added later, but not taken back.
+   */
+  immediate?: boolean;
+  /** Reason, shown to the grantee. Can be added later, but not changed. */
   reason?: string;
 }
 
@@ -146,7 +151,10 @@ export interface GrantStatus {
    * than it names (absent otherwise).
    */
   conditions?: GrantStatusCondition[];
-  /** Actual or expected end of the grant; fixed once the grant is revoked. */
+  /**
+   * Actual or expected end of the grant: of its validity, or earlier after a revocation or deletion. Fixed once the
+   * grant is revoked, unless revocation.immediate ends it at once.
+   */
   effectiveUntil?: string;
   /** The networkPolicy.except in force. */
   except?: string[];
@@ -154,7 +162,7 @@ export interface GrantStatus {
   guestNamespace?: string;
   /** Enforced amounts, in canonical quantities. For a grant from a SuperEntity: this cluster's share. */
   hard?: Record<string, string>;
-  /** Summary of the grant's state in one sentence. */
+  /** Summary of the grant's state. */
   message?: string;
   /** The metadata.generation that this status describes. */
   observedGeneration?: number;
@@ -169,6 +177,10 @@ export interface GrantStatus {
   resolvedDestinations?: GrantStatusResolvedDestination[];
   /** SuperEntity from whose pool this cluster's share (hard) is taken. */
   sharedFrom?: string;
+  /**
+   * The phase, or Ending: the grant is on notice until effectiveUntil, or its pods are being evicted after that.
+   */
+  state?: "Pending" | "Active" | "Ending" | "Revoked" | "Expired";
 }
 
 /**

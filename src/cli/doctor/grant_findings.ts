@@ -3,6 +3,7 @@ import type { Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { Grant, Realm, SuperEntity } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
 import { managedBy, managedByLabel, realmLabel } from "../../core/names.ts";
+import { countText } from "../../core/plain_text.ts";
 import { type DoctorFinding, ok, someOf, warn } from "./doctor_finding.ts";
 
 /** Reports grants that are Pending, or Active and not enforced, each with the reason. */
@@ -12,7 +13,7 @@ export function grantFindings(grants: readonly Grant[]): DoctorFinding[] {
     const phase = status?.phase ?? "Pending";
     return phase === "Pending" || (phase === "Active" && conditionOf(status, "Ready")?.status === "False");
   });
-  if (odd.length === 0) return [ok(name, `${grants.length} grants, none of them Pending or failing.`)];
+  if (odd.length === 0) return [ok(name, `${countText(grants.length, "grant")}, none Pending or failing.`)];
   const most = 5;
   const found = odd.slice(0, most).map(({ metadata, status }) => {
     const phase = status?.phase ?? "Pending";

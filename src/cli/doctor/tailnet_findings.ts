@@ -1,4 +1,5 @@
 /** Checks the tailnet: the local daemon if its socket is known, else what the operator reports in the Realms. */
+import { countText } from "../../core/plain_text.ts";
 import { LocalClient } from "../../../lib/tailscale/mod.ts";
 import type { Realm } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
@@ -31,7 +32,9 @@ export function realmFindings(realms: readonly Realm[]): DoctorFinding[] {
     );
   }
   const observed = realms.filter(({ status }) => /^(Connected|Disconnected)$/.test(status?.connectionState ?? ""));
-  if (observed.length > 0) return [ok(name, `The operator observes the nodes of ${observed.length} realms.`)];
+  if (observed.length > 0) {
+    return [ok(name, `The operator observes the nodes of ${countText(observed.length, "realm")}.`)];
+  }
   const reason = realms.map(({ status }) => conditionOf(status, "Reachable")?.message).find((text) => text);
   return [unknown(
     name,

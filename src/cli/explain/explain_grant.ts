@@ -1,7 +1,7 @@
 /** Explains a grant: from its status for an administrator, else from the guests' ConfigMap. */
 import type { RestClient } from "../../../lib/kubernetes/mod.ts";
 import { conditionOf } from "../../core/conditions.ts";
-import { noticeMessage } from "../../core/grant/plan_grant.ts";
+import { noticeMessage } from "../../core/grant/end_text.ts";
 import { trustOf } from "../../core/grant/lifecycle.ts";
 import { guestNamespace, realmOfNamespace } from "../../core/names.ts";
 import { eventTime } from "../../core/report/event_report.ts";
@@ -46,13 +46,14 @@ export async function explainGrant(
 }
 
 function viewOf(grant: GrantFacts, partner: ReportFinding): GrantView {
-  const { granted, used, ends, phase, message } = grantSummaryOf(grant);
+  const { granted, used, ends, phase, state, message } = grantSummaryOf(grant);
   const { status } = grant;
   const draining = conditionOf(status, "Draining");
   const isNoticed = draining?.status === "True" && phase === "Active" && draining.reason !== "Reduced";
   return {
     name: grant.name,
     phase,
+    state,
     message,
     grantee: grant.spec.granteeRealm,
     ...(ends ? { ends } : {}),
@@ -119,6 +120,8 @@ async function explainToGuest(
   if (!grants) throw forbidden;
   const entry = grants.find((grant) => grant.name === name);
   if (!entry) {
+    const last = await lastEvent(rest, namespace, name, now);
+    if (last !== undefined) throw no(`No grant ${name} is in force in ${namespace}. ${last}`);
     const others = grants.map((grant) => grant.name);
     throw no(
       `No grant ${name} is in force in ${namespace}: it has ended, has not begun, or doesn't exist. ` +
@@ -141,6 +144,15 @@ async function explainToGuest(
   return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...told] });
 }
 
+/** Returns the last event about a grant that is not in force any more, for guests. */
+async function lastEvent(rest: RestClient, namespace: string, name: string, now: number): Promise<string | undefined> {
+  const { events } = await readReportWorld(rest, namespace, [], now);
+  const [last] = events.filter(({ reason = "", message = "" }) =>
+    message.startsWith(`Grant ${name}: `) && ["Revoked", "Expired", "Deleted"].includes(reason)
+  ).sort((a, b) => eventTime(a) < eventTime(b) ? 1 : -1);
+  return last && `It ended ${relative(eventTime(last), now)}. ${last.message!.slice(`Grant ${name}: `.length)}`;
+}
+
 const isAbout = ({ type, message = "" }: ReportedEvent, name: string): boolean =>
   type === "Warning" && message.startsWith(`Grant ${name}:`);
 
@@ -149,13 +161,17 @@ const reasons = ["Expired", "Revoked", "Deleted", "TrustLowered", "PartyDeleted"
 function guestView({ name, until, notice, hard, reductions }: GuideGrant, namespace: string): GrantView {
   const ends = notice?.ends ?? until;
   const why = reasons.find((reason) => reason === notice?.reason);
+  const dated = notice?.ends ? { endsAt: Date.parse(notice.ends) } : {};
+  // An older operator gives no message.
+  const said = notice?.message ?? (why && noticeMessage({ why, because: notice?.because, ...dated }));
   return {
     name,
     phase: "Active",
+    state: notice ? "Ending" : "Active",
     message: enforcedMessage(namespace, ends),
     grantee: realmOfNamespace(namespace) ?? "",
     ...(ends ? { ends } : {}),
-    ...(why ? { notice: noticeMessage({ why, ...(notice?.ends ? { endsAt: Date.parse(notice.ends) } : {}) }) } : {}),
+    ...(said === undefined ? {} : { notice: said }),
     granted: hard,
     used: {},
     reductions: reductions ?? [],

@@ -20,6 +20,9 @@ export interface CreateOptions extends AmountOptions {
   drain?: string;
   volumes?: "Retain" | "Delete";
   dryRun?: "client" | "server";
+  wait?: boolean;
+  /** Milliseconds. */
+  timeout?: number;
 }
 
 /** Returns the Grant. Throws a usage error for options that can't be used, or that contradict each other. */

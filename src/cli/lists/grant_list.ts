@@ -96,7 +96,7 @@ const shared = (session: Session, rest: RestClient) => ({
   data: ({ amounts: _, object, egress: __, notice: ___, ...summary }: ListedGrant) => withObject(object, summary),
   columns: (now: number) => grantColumns(session, now),
   block: (grant: ListedGrant, now: number) => grantBlock(session, rest, grant, now),
-  deleted: (grant: ListedGrant): ListedGrant => ({ ...grant, phase: "Deleted", use: {} }),
+  deleted: (grant: ListedGrant): ListedGrant => ({ ...grant, phase: "Deleted", state: "Deleted", use: {} }),
 });
 
 /**
@@ -104,12 +104,16 @@ const shared = (session: Session, rest: RestClient) => ({
  */
 function grantColumns({ colours }: Session, now: number): TableColumn<ListedGrant>[] {
   const colour = (phase: string) =>
-    phase === "Active" ? colours.green(phase) : phase === "Pending" ? colours.yellow(phase) : colours.dim(phase);
+    phase === "Active"
+      ? colours.green(phase)
+      : phase === "Pending" || phase === "Ending"
+      ? colours.yellow(phase)
+      : colours.dim(phase);
   return [
     { name: "GRANT", value: ({ name }) => name },
     { name: "FROM", rank: 4, value: ({ grantor }) => grantor || "-" },
     { name: "TO", rank: 2, value: ({ grantee }) => grantee },
-    { name: "PHASE", value: ({ phase }) => colour(phase) },
+    { name: "PHASE", value: ({ state }) => colour(state) },
     { name: "CPU", rank: 1, value: ({ use }) => useWithBar(use.cpu), short: ({ use }) => useText(use.cpu) },
     { name: "MEMORY", rank: 3, value: ({ use }) => useWithBar(use.memory), short: ({ use }) => useText(use.memory) },
     { name: "ENDS", value: ({ ends }) => relative(ends, now) },
@@ -117,7 +121,7 @@ function grantColumns({ colours }: Session, now: number): TableColumn<ListedGran
 }
 
 async function grantBlock(session: Session, rest: RestClient, grant: ListedGrant, now: number): Promise<DetailBlock> {
-  const { name, grantor, grantee, phase, message, namespace, amounts, granted, object } = grant;
+  const { name, grantor, grantee, phase, state, message, namespace, amounts, granted, object } = grant;
   const zone = Temporal.Now.timeZoneId();
   const at = (instant: string) => {
     const epoch = Date.parse(instant);
@@ -128,7 +132,7 @@ async function grantBlock(session: Session, rest: RestClient, grant: ListedGrant
   return {
     title: `Grant ${name}`,
     fields: [
-      field("State", `${phase}. ${message}`),
+      field("State", `${state}. ${message}`),
       field("Lent by", grantor),
       field("Lent to", `${grantee}, in namespace ${namespace}`),
       field("Begins", from === undefined ? undefined : `${at(from)}, ${relative(from, now)}`),

@@ -1,4 +1,5 @@
 /** Warnings about the spec of a Grant or Realm that is valid but likely wrong, for the user who applies it. */
+import { countText, isOrAre } from "../plain_text.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
 import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
@@ -175,7 +176,9 @@ export function realmWarnings(
   const active = world.grantsTo(name).filter(({ status }) => status.phase === "Active");
   if (before && active.length > 0 && canonicalName(before.identity) !== identity) {
     out.push(
-      `spec.identity changes from ${before.identity} to ${spec.identity} while ${active.length} grants are Active: ` +
+      `spec.identity changes from ${before.identity} to ${spec.identity} while ${countText(active.length, "grant")} ${
+        isOrAre(active.length)
+      } Active: ` +
         `guest-${name} stays closed to everyone until it is handed over.`,
     );
   }

@@ -92,7 +92,7 @@ Deno.test("terms: a Realm's identity is taken or changes, or its trust is lowere
     realmWarnings("bob-home", { ...bob.spec, ...more }, before, world({ grantsTo: () => grants }));
   assert.deepEqual(of({}), []);
   assert.match(of({ identity: "EVE-home.tailnet-name.ts.net." }).join(), /which Realm eve-home already has/);
-  assert.match(of({ identity: "bobby.tailnet-name.ts.net" }, bob.spec).join(), /while 1 grants are Active/);
+  assert.match(of({ identity: "bobby.tailnet-name.ts.net" }, bob.spec).join(), /while 1 grant is Active/);
   assert.deepEqual(of({ identity: "bobby.tailnet-name.ts.net" }, bob.spec, []), []);
   assert.match(
     of({ trustLevel: "public" }, bob.spec).join(),

@@ -1,4 +1,5 @@
 /** Limits of a grant by its grantee's trust level: ordered checks, of which the first failure is reported. */
+import { countText } from "../plain_text.ts";
 import type { TrustRules } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
@@ -36,7 +37,7 @@ function validityExcess(grant: GrantFacts, { maxValidityDays }: TrustRules): Exc
   return {
     field: "spec.validity.validUntil",
     asked: grant.spec.validity?.validUntil ?? "not set",
-    allowed: `at most ${maxValidityDays} days after the start`,
+    allowed: `at most ${countText(maxValidityDays, "day")} after the start`,
   };
 }
 

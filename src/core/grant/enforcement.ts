@@ -61,7 +61,7 @@ export interface GrantEnforcement {
 
 /** Reason that a drain doesn't finish. */
 export interface Obstacle {
-  reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown" | "ServicesUnknown";
+  reason: "HeldByBudgets" | "HeldByFinalizers" | "PodsRemain" | "PodsUnknown" | "ServicesUnknown";
   /** A sentence. */
   message: string;
 }

@@ -3,6 +3,7 @@ import type { Settings, TrustLevel, TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { excessOf, excessText } from "./ceiling.ts";
+import { revokedMessage } from "./end_text.ts";
 import {
   endOf,
   type EndReason,
@@ -31,8 +32,8 @@ export type PendingReason =
 export type Lifecycle =
   /** Not in force: must not be enforced. */
   | { is: "pending"; reason: PendingReason; message: string; wakeAt?: number }
-  /** In force: must be enforced completely until wakeAt. */
-  | { is: "active"; notice?: Notice; wakeAt?: number }
+  /** In force: must be enforced completely until wakeAt. `endsAt`: its end, if that is before the end of its validity. */
+  | { is: "active"; notice?: Notice; endsAt?: number; wakeAt?: number }
   /** Ended permanently. */
   | { is: "ended"; phase: "Expired" | "Revoked"; message: string; at?: number }
   /** Deleted and ended: its enforcement is removed, then its finalizer. */
@@ -76,8 +77,10 @@ export function lifecycleOf(world: LifecycleWorld): Lifecycle {
   // The same for a deleted grant, for which there is no separate phase.
   if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
   const rules = terminationRules(world.settings, world.realm);
+  const own = endOf(grant, rules, { now, skewMs });
   const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
-  const end = first([endOf(grant, rules, { now, skewMs }), departure]);
+  if (own?.immediate) return ended(grant, own.why, Math.min(own.at, departure?.at ?? Infinity));
+  const end = first([own, departure]);
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant permanently.
     if (skewMs === 0) return ended(grant, end.why, end.at);
@@ -117,7 +120,7 @@ function endOnly({ grant, now, skewMs }: LifecycleWorld): Lifecycle | undefined 
   if (phase === "Revoked" || phase === "Expired") return ended(grant, phase, grantEndedAt(grant));
   if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
   const end = endOf(grant, noLimits, { now, skewMs });
-  if (end && now >= end.at && skewMs === 0) return ended(grant, end.why, end.at);
+  if (end?.immediate || (end && now >= end.at && skewMs === 0)) return ended(grant, end.why, end.at);
   return wasActive(grant) ? { is: "active", ...onNotice(end, now) } : undefined;
 }
 
@@ -127,9 +130,11 @@ function terminationRules(settings: Settings, realm: RealmFacts | undefined): Tr
   return realm ? rules : { ...rules, ...noLimits };
 }
 
-function onNotice(end: GrantEnd | undefined, now: number): { notice?: Notice; wakeAt?: number } {
+function onNotice(end: GrantEnd | undefined, now: number): { notice?: Notice; endsAt?: number; wakeAt?: number } {
   if (end === undefined) return {};
-  if (now < end.noticeFrom) return { wakeAt: end.noticeFrom };
+  if (now < end.noticeFrom) {
+    return { ...(end.why === "Expired" ? {} : { endsAt: end.at }), wakeAt: end.noticeFrom };
+  }
   if (end.at === Infinity) return { notice: { why: end.why, skewed: true } };
   return { notice: { why: end.why, endsAt: end.at, skewed: false }, wakeAt: end.at };
 }
@@ -190,9 +195,7 @@ function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Lifec
     return { is: "ended", phase: "Revoked", message, ...known };
   }
   if (why === "Revoked") {
-    const reason = grant.spec.revocation?.reason;
-    const message = reason ? `Revoked by the grantor: ${reason}` : "Revoked by the grantor.";
-    return { is: "ended", phase: "Revoked", message, ...known };
+    return { is: "ended", phase: "Revoked", message: revokedMessage(grant.spec), ...known };
   }
   const since = why === "TrustLowered" ? ", because its validity exceeds the limit of its grantee's trust level" : "";
   return {

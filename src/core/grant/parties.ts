@@ -1,4 +1,5 @@
 /** Parties of a grant: Realms, or SuperEntities, each of which acts as one party for its approved members. */
+import { countText } from "../plain_text.ts";
 import { type TrustLevel, trustLevels } from "../../api/mod.ts";
 import type { EntityWaits, GrantFacts, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
@@ -101,7 +102,9 @@ function entityWaits(entity: SuperEntityFacts): EntityWaits | undefined {
     return {
       reason: "SuperEntityPending",
       message:
-        `SuperEntity ${name} has ${approved.length} of ${needed} needed approvals; this grant continues automatically ` +
+        `SuperEntity ${name} has ${approved.length} of ${
+          countText(needed, "needed approval")
+        }; this grant continues automatically ` +
         "once it is Active.",
     };
   }

@@ -1,6 +1,6 @@
 /** Plans a Grant's status, events and finalizer. */
 import { isDeepStrictEqual } from "node:util";
-import { type GrantStatus, maxReductions, type Phase, type Settings } from "../../api/mod.ts";
+import { type GrantState, type GrantStatus, maxReductions, type Phase, type Settings } from "../../api/mod.ts";
 import { bounded, conditionOf, type DesiredCondition, foldConditions } from "../conditions.ts";
 import { type Effect, type EffectStage, type Plan, stagesOf } from "../effects.ts";
 import type { EventFact, GrantFacts, GuestWrites, LocalRealm, QuotaFacts, RealmFacts } from "../facts.ts";
@@ -10,12 +10,13 @@ import { earliest, rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
 import { type ClusterRoom, fitCondition } from "./cluster_fit.ts";
-import { wasActive } from "./termination.ts";
+import { causeOf, deletedMessage, noticeMessage, reasonOf } from "./end_text.ts";
+import { drainMs, recordedEnd, wasActive } from "./termination.ts";
 import { writesClosedCondition } from "../database_storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { amountsAfter, isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Fault, faultText } from "../faults.ts";
-import { type Lifecycle, lifecycleIn, type Notice, rulesOf, skewText, trustOf } from "./lifecycle.ts";
+import { type Lifecycle, lifecycleIn, rulesOf, skewText, trustOf } from "./lifecycle.ts";
 import { validityOf } from "./validity.ts";
 
 export interface GrantWorld {
@@ -203,19 +204,49 @@ function notedPlan(
   // A recorded end of a deleted grant must stay: its end depends on it.
   if (before.some((condition) => condition.type === "Ready" && condition.reason === "Deleted")) return { events: [] };
   const notice = lifecycle?.is === "active" && lifecycle.notice ? lifecycle : undefined;
+  const overdue = lifecycle && undatedEnd(grant, lifecycle);
   const planned = lifecycle?.is === "active" && wasActive(grant) && !enforcement?.asShown ? enforcement : undefined;
   const isDraining = notice || (planned && reductionsShown(grant, planned).length > 0);
   const verdicts: DesiredCondition[] = [{ type: "Ready", status: "False", reason, message }];
   if (lifecycle && isDraining) verdicts.push({ type: "Draining", ...drainingOf(world, lifecycle, planned) });
+  if (overdue) verdicts.push(overdue);
   const said = foldConditions(before, verdicts, grant.generation, now);
   const others = before.filter(({ type }) => !verdicts.some((verdict) => verdict.type === type));
   const conditions = [...others, ...said].sort((a, b) => a.type < b.type ? -1 : 1);
-  const until = notice && effectiveUntil(world, notice);
+  const until = overdue || notice ? effectiveUntil(world, lifecycle!) : undefined;
   const phase = grant.status.phase ?? "Pending";
+  const isOver = lifecycle?.is === "ended" || lifecycle?.is === "terminating";
+  const state = (isOver || notice) && phase === "Active" ? "Ending" : grant.status.state ?? phase;
   const ends = until === undefined ? {} : { effectiveUntil: until };
   const shown = planned ? { ...withoutTerms(grant.status), ...termsInForce(grant, planned) } : grant.status;
-  const status: GrantStatus = { ...shown, phase, message: bounded(message), ...ends, conditions };
+  const status: GrantStatus = { ...shown, phase, state, message: bounded(message), ...ends, conditions };
   return { status, events: readyEventsOf(grant, status) };
+}
+
+/**
+ * Returns the condition that dates the end of a grant revoked without a notice, while that can't be executed. Without a
+ * recorded date each plan would take the present, and the time for its pods would never be over.
+ */
+function undatedEnd(grant: GrantFacts, lifecycle: Lifecycle): DesiredCondition | undefined {
+  const isOver = lifecycle.is === "ended" || lifecycle.is === "terminating";
+  if (!isOver || lifecycle.at === undefined || !wasActive(grant) || !grant.spec.revocation) return undefined;
+  const recorded = recordedEnd(grant, "Revoked");
+  if (recorded !== undefined && recorded <= wholeSeconds(lifecycle.at)) return undefined;
+  const end = { why: "Revoked" as const, endsAt: lifecycle.at, because: reasonOf(grant.spec) };
+  return { type: "Draining", status: "True", reason: "Revoked", message: noticeMessage(end) };
+}
+
+/**
+ * Returns the status to remember if that of a revoked grant's end can't be written: without a date each plan would take
+ * the present. Undefined: its terms or its status date the end.
+ */
+export function endRecord(grant: GrantFacts, { effectiveUntil }: GrantStatus): GrantStatus | undefined {
+  const at = Date.parse(effectiveUntil ?? "");
+  const draining = Number.isNaN(at) ? undefined : undatedEnd(grant, { is: "terminating", at });
+  if (!draining) return undefined;
+  const conditions = foldConditions(grant.status.conditions, [draining], grant.generation, at);
+  const others = (grant.status.conditions ?? []).filter(({ type }) => type !== "Draining");
+  return { ...grant.status, effectiveUntil: effectiveUntil!, conditions: [...others, ...conditions] };
 }
 
 /** Returns the enforcement if it describes this grant and its present terms. */
@@ -274,7 +305,7 @@ function statusPlan(
   const status = statusOf(world, lifecycle, enforcement);
   const drainEvents = drainEventsOf(grant, status);
   const events = [...readyEventsOf(grant, status), ...narrowedEventsOf(grant, status), ...drainEvents];
-  return { status, events, guestEvents: drainEvents };
+  return { status, events, guestEvents: [...endEventsOf(grant, status), ...drainEvents] };
 }
 
 function statusOf(world: GrantWorld, lifecycle: Lifecycle, enforcement: GrantEnforcement | undefined): GrantStatus {
@@ -284,9 +315,13 @@ function statusOf(world: GrantWorld, lifecycle: Lifecycle, enforcement: GrantEnf
   const ready = verdicts.find(({ type }) => type === "Ready")!;
   const inForce = lifecycle.is === "active" && enforcement !== undefined;
   const until = effectiveUntil(world, lifecycle);
+  const phase = phaseOf(grant, lifecycle, enforcement);
+  const draining = verdicts.find(({ type }) => type === "Draining")!;
+  const isOver = lifecycle.is === "ended" || lifecycle.is === "terminating";
   return {
-    phase: phaseOf(grant, lifecycle, enforcement),
-    message: bounded(ready.message),
+    phase,
+    state: stateOf(phase, lifecycle, draining),
+    message: bounded(isOver && draining.status === "True" ? `${ready.message} ${draining.message}` : ready.message),
     ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm) } : {}),
     ...(inForce ? { ...termsInForce(grant, enforcement), ...sharedFrom(world) } : hardIn(shown(listFrom(spec.hard)))),
     ...(inForce && Object.keys(enforcement.usage).length > 0 ? { actualUsage: enforcement.usage } : {}),
@@ -340,17 +375,38 @@ function phaseOf(grant: GrantFacts, lifecycle: Lifecycle, enforcement: GrantEnfo
   }
 }
 
+/** Returns the phase, or Ending from the start of the notice until the pods are gone. */
+function stateOf(phase: Phase, lifecycle: Lifecycle, draining: Pick<DesiredCondition, "status">): GrantState {
+  switch (lifecycle.is) {
+    case "active":
+      return phase === "Active" && lifecycle.notice ? "Ending" : phase;
+    case "ended":
+      return draining.status === "True" ? "Ending" : phase;
+    case "terminating":
+      return "Ending";
+    case "pending":
+      return phase;
+  }
+}
+
 /** Returns the end of the grant, upcoming or past: as written in the terms, else as first seen. */
 function effectiveUntil({ grant }: GrantWorld, lifecycle: Lifecycle): string | undefined {
   const { invalid } = validityOf(grant);
   const written = invalid ? lastEnd(grant) : grant.spec.validity?.validUntil ?? undefined;
-  const at = lifecycle.is === "active" ? lifecycle.notice?.endsAt : "at" in lifecycle ? lifecycle.at : undefined;
+  const at = lifecycle.is === "active"
+    ? lifecycle.notice?.endsAt ?? lifecycle.endsAt
+    : "at" in lifecycle
+    ? lifecycle.at
+    : undefined;
   if (at === undefined) {
     return lifecycle.is === "pending" || lifecycle.is === "active" ? written : grant.status.effectiveUntil;
   }
   // Rounded up to a whole second, so that the grant isn't cut short.
-  return written !== undefined && Date.parse(written) === at ? written : rfc3339(Math.ceil(at / 1000) * 1000);
+  return written !== undefined && Date.parse(written) === at ? written : rfc3339(wholeSeconds(at));
 }
+
+/** Rounds an end up as it is recorded. */
+const wholeSeconds = (at: number): number => Math.ceil(at / 1000) * 1000;
 
 /** Returns the recorded end, if it can be parsed. */
 const lastEnd = ({ status: { effectiveUntil = "" } }: GrantFacts): string | undefined =>
@@ -394,11 +450,11 @@ function grantConditions(
         type: "Ready",
         status: "True",
         reason: "Enforced",
-        message: inForceMessage(world, lifecycle.notice, enforcement.hint),
+        message: inForceMessage(world, lifecycle, enforcement.hint),
       },
     ];
   }
-  const not = notInForce(lifecycle);
+  const not = notInForce(world.grant, lifecycle);
   return [
     known,
     ...["QuotaApplied", "NetworkApplied", "AccessApplied"].map((type) => ({ type, ...not })),
@@ -433,14 +489,14 @@ function fitOf({ grant, room }: GrantWorld): DesiredCondition[] {
   return [fitCondition(grant.spec.hard, room)];
 }
 
-function notInForce(lifecycle: Lifecycle): AppliedState {
+function notInForce({ spec }: GrantFacts, lifecycle: Lifecycle): AppliedState {
   switch (lifecycle.is) {
     case "ended":
       return { status: "False", reason: lifecycle.phase, message: lifecycle.message };
     case "pending":
       return { status: "False", reason: lifecycle.reason, message: lifecycle.message };
     default:
-      return { status: "False", reason: "Deleted", message: "The grant was deleted; its pods are being removed." };
+      return { status: "False", reason: "Deleted", message: deletedMessage(spec) };
   }
 }
 
@@ -507,14 +563,6 @@ function grantorOf({ grant, local, pooling = noPooling }: GrantWorld): AppliedSt
   return obstacle && obstacle.reason !== "PoolPending" ? { status: "False", ...obstacle } : undefined;
 }
 
-const whyText = {
-  Expired: "its validity ends then",
-  Revoked: "it was revoked",
-  Deleted: "it was deleted",
-  PartyDeleted: "the SuperEntity that is its grantor or grantee was deleted",
-  TrustLowered: "its validity exceeds the limit of its grantee's trust level",
-} as const;
-
 function drainingOf(
   { grant }: GrantWorld,
   lifecycle: Lifecycle,
@@ -524,7 +572,11 @@ function drainingOf(
     const { notice } = lifecycle;
     if (notice) {
       const reason = notice.why === "Expired" ? "Expiring" : notice.why;
-      return { status: "True", reason, message: noticeMessage(notice) };
+      return {
+        status: "True",
+        reason,
+        message: noticeMessage({ ...notice, because: reasonOf(grant.spec) }) + removal(grant),
+      };
     }
     if (enforcement && enforcement.reductions.length > 0) {
       return {
@@ -533,14 +585,15 @@ function drainingOf(
         message: enforcement.reductions.map((cut) => reducedText(cut, enforcement)).join(" "),
       };
     }
-    if (reductionsShown(grant, enforcement).length > 0) return evicting(grant, enforcement?.obstacle?.message);
+    const past = reductionsShown(grant, enforcement).map(({ until }) => Date.parse(until));
+    if (past.length > 0) return evicting(grant, Math.max(...past), enforcement);
     return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   }
   if (lifecycle.is === "pending") return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   if (enforcement?.draining) {
     return enforcement.obstacle?.reason === "PodsRemain"
       ? { status: "True", ...enforcement.obstacle }
-      : evicting(grant, enforcement.obstacle?.message);
+      : evicting(grant, lifecycle.at, enforcement);
   }
   return enforcement?.obstacle
     ? { status: "True", ...enforcement.obstacle }
@@ -568,33 +621,57 @@ function reducedText(cut: Reduction, { hard, reductions }: GrantEnforcement): st
     "reduced can't grow beyond the amount that remains. Everything else stays.";
 }
 
-/** Returns the message of a notice, in the status and for guests. */
-export const noticeMessage = (notice: Pick<Notice, "why" | "endsAt">): string =>
-  `${endText(notice)}: ${whyText[notice.why]}. Until then workloads keep running, but usage can't grow beyond ` +
-  "the amounts of other grants; a rollout that needs more resources waits.";
+/** Returns the reason that a deletion takes time, for people who wait for it. */
+const removal = (grant: GrantFacts): string =>
+  grant.deletingSince === undefined
+    ? ""
+    : ` The Grant is removed when its pods are gone, which takes up to ${drainMs(grant) / 1000} s more.`;
 
-const endText = ({ endsAt }: Pick<Notice, "endsAt">): string =>
-  endsAt === undefined ? "Ends once the clocks agree" : `Ends at ${rfc3339(endsAt)}`;
-
-const evicting = ({ spec }: GrantFacts, obstacle: string | undefined): Omit<DesiredCondition, "type"> => ({
-  status: "True",
-  reason: "Evicting",
-  message:
-    `Pods in ${guestNamespace(spec.granteeRealm)} that exceed the remaining grants are being evicted, respecting ` +
-    `PodDisruptionBudgets for ${spec.termination?.drainSeconds ?? 120} s.${obstacle ? ` ${obstacle}` : ""}`,
-});
+/**
+ * Describes the eviction.
+ *
+ * @param endedAt epoch milliseconds of the end, if known
+ */
+function evicting(
+  grant: GrantFacts,
+  endedAt: number | undefined,
+  { looking, obstacle }: Pick<GrantEnforcement, "looking" | "obstacle"> = {},
+): Omit<DesiredCondition, "type"> {
+  const before = conditionOf(grant.status, "Draining");
+  // After a restart, what holds the pods is known only once their eviction was tried again.
+  if (looking && before?.reason === "Evicting") return { status: "True", reason: "Evicting", message: before.message };
+  const message =
+    `Pods in ${
+      guestNamespace(grant.spec.granteeRealm)
+    } that exceed the remaining grants are being evicted, respecting ` +
+    `PodDisruptionBudgets ${
+      endedAt === undefined || !Number.isFinite(endedAt)
+        ? `for ${drainMs(grant) / 1000} s`
+        : `until ${rfc3339(wholeSeconds(endedAt) + drainMs(grant))}`
+    }; those left then are deleted.${obstacle ? ` ${obstacle.message}` : ""}`;
+  return { status: "True", reason: "Evicting", message };
+}
 
 function inForceMessage(
   { grant, local, skewMs }: GrantWorld,
-  notice: Notice | undefined,
+  { notice, endsAt }: Extract<Lifecycle, { is: "active" }>,
   hint: string | undefined,
 ): string {
   const { spec } = grant;
-  const end = notice?.endsAt !== undefined ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
+  const end = notice?.endsAt !== undefined
+    ? rfc3339(notice.endsAt)
+    : endsAt !== undefined
+    ? rfc3339(endsAt)
+    : spec.validity?.validUntil;
+  const cause = end && notice && notice.why !== "Expired"
+    ? `: ${causeOf({ why: notice.why, because: reasonOf(spec) })}`
+    : "";
   const taken = local.kind === "any"
     ? " Treated as local, because neither a tailnet nor KEYSTONE_REALM identifies this cluster's realm."
     : "";
-  const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${end ? ` until ${end}` : ""}.${taken}`;
+  const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${
+    end ? ` until ${end}` : ""
+  }${cause}.${taken}`;
   return [enforced, ...(hint ? [hint] : []), ...(notice?.skewed ? [skewText(skewMs)] : [])].join(" ");
 }
 
@@ -617,11 +694,24 @@ function narrowedEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   return [{ type: "Warning", reason: "NetworkNarrowed", action: "Reconcile", note: narrowed.message }];
 }
 
+/** Returns the guests' event of the end of a grant that was in force, with the grantor's reason. */
+function endEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
+  const ready = conditionOf(status, "Ready")!;
+  const isOver = status.phase === "Revoked" || status.phase === "Expired" || ready.reason === "Deleted";
+  if (!isOver || !wasActive(grant) || conditionOf(grant.status, "Ready")?.reason === ready.reason) return [];
+  return [{ type: "Warning", reason: ready.reason, action: "Drain", note: `Grant ${grant.name}: ${ready.message}` }];
+}
+
+/** Reasons of Draining whose message changes only with something that guests have to know: an end, or what it waits for. */
+const announced = new Set(["Deleted", "Evicting", "Expiring", "PartyDeleted", "Revoked", "TrustLowered"]);
+
 /** Returns an event for each step of the termination. */
 function drainEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const draining = conditionOf(status, "Draining")!;
   const before = conditionOf(grant.status, "Draining");
-  if (before?.reason === draining.reason || (before === undefined && draining.status === "False")) return [];
+  const isNews = draining.status === "True" && announced.has(draining.reason) && before?.message !== draining.message;
+  if (before?.reason === draining.reason && !isNews) return [];
+  if (before === undefined && draining.status === "False") return [];
   if (draining.status === "True") {
     const reason = ["Evicting", "HeldByFinalizers", "PodsRemain"].includes(draining.reason)
       ? draining.reason

@@ -21,6 +21,8 @@ export interface GrantEnd {
   at: number;
   /** Epoch milliseconds: start of the notice, during which the grant is in force but usage can't grow. */
   noticeFrom: number;
+  /** Set if the grantor ends it at once, whatever the clocks say. */
+  immediate?: true;
 }
 
 const defaultNoticeSeconds = 300;
@@ -40,8 +42,16 @@ export function noticeMs(
 export const drainMs = ({ spec }: Pick<GrantFacts, "spec">): number =>
   1000 * (spec.termination?.drainSeconds ?? defaultDrainSeconds);
 
-/** Reports whether the grant has been in force. A grant that never was ends without notice. */
-export const wasActive = ({ status }: GrantFacts): boolean => status.phase === "Active";
+/** Reason of the conditions that the uninstaller writes. */
+export const uninstalledReason = "Uninstalled";
+
+/**
+ * Reports whether the grant has been in force, also before Keystone was uninstalled. A grant that never was ends without
+ * notice.
+ */
+export const wasActive = ({ status }: Pick<GrantFacts, "status">): boolean =>
+  status.phase === "Active" ||
+  (status.phase === "Pending" && conditionOf(status, "AccessApplied")?.reason === uninstalledReason);
 
 /** The clock and its skew. While there is a skew, no instant that is relative to now is recorded. */
 export interface Now {
@@ -58,6 +68,8 @@ export interface Now {
 export function endOf(grant: GrantFacts, rules: TrustRules, clock: Now): GrantEnd | undefined {
   const terms = [expiryOf(grant, rules), trustEndOf(grant, rules, clock)];
   const revocation = revocationOf(grant, rules, clock);
+  // It may have ended already, before anybody saw that.
+  if (revocation?.immediate) return { ...revocation, at: first([revocation, ...terms, deletionOf(grant, rules)])!.at };
   if (revocation) {
     return first([
       { ...first([revocation, ...terms])!, why: "Revoked", noticeFrom: -Infinity },
@@ -103,9 +115,15 @@ function lastKnownEnd(grant: GrantFacts): number | undefined {
 
 function revocationOf(grant: GrantFacts, rules: TrustRules, clock: Now): GrantEnd | undefined {
   if (!grant.spec.revocation) return undefined;
-  if (!wasActive(grant)) return { why: "Revoked", at: -Infinity, noticeFrom: -Infinity };
-  const at = fromFirstSeen(recordedEnd(grant, "Revoked"), clock, noticeMs(grant, rules));
-  return { why: "Revoked", at, noticeFrom: -Infinity };
+  const known = { why: "Revoked" as const, noticeFrom: -Infinity };
+  if (!wasActive(grant)) return { ...known, at: -Infinity };
+  const recorded = recordedEnd(grant, "Revoked");
+  if (grant.spec.revocation.immediate) {
+    // By the earlier of two clocks that disagree, so that the drain is not longer than announced.
+    const present = clock.now + Math.min(0, clock.skewMs);
+    return { ...known, at: Math.min(recorded ?? present, present), immediate: true };
+  }
+  return { ...known, at: fromFirstSeen(recorded, clock, noticeMs(grant, rules)) };
 }
 
 function deletionOf(grant: GrantFacts, rules: TrustRules): GrantEnd | undefined {
@@ -128,7 +146,7 @@ export function leftAt(grant: GrantFacts): number | undefined {
 }
 
 /** Returns the end that was recorded when this reason was first seen. */
-function recordedEnd(grant: GrantFacts, why: EndReason): number | undefined {
+export function recordedEnd(grant: GrantFacts, why: EndReason): number | undefined {
   const draining = conditionOf(grant.status, "Draining");
   return draining?.reason === why ? recordOf(grant) : undefined;
 }

@@ -1,4 +1,5 @@
 /** Enforcement of each grant in the observed guest namespace, for the grants' status. */
+import { countText } from "../plain_text.ts";
 import type { ResolvedDestination } from "../../api/mod.ts";
 import { type Effect, effectsOf, writtenBy } from "../effects.ts";
 import type { GrantFacts } from "../facts.ts";
@@ -133,9 +134,9 @@ interface Shared {
 const refused = (verdict: AppliedState, refusal: string | undefined): AppliedState =>
   refusal !== undefined && verdict.reason === "Applying" ? lacking("WriteRefused", refusal) : verdict;
 
-function claimOf({ grant, held, notice }: Entitlement): Claim {
-  const endsAt = notice?.endsAt ?? validityOf(grant).until;
-  return { name: grant.name, hard: held, ...(endsAt === undefined ? {} : { endsAt }) };
+function claimOf({ grant, held, notice, endsAt }: Entitlement): Claim {
+  const end = notice?.endsAt ?? endsAt ?? validityOf(grant).until;
+  return { name: grant.name, hard: held, ...(end === undefined ? {} : { endsAt: end }) };
 }
 
 function conflictOf(world: GuestWorld): AppliedState | undefined {
@@ -302,9 +303,7 @@ function networkApplied(
   if (unresolved.length > 0) return lacking(unresolvedReason(world, unresolved), listed(unresolved));
   const open = [
     ...(ranges.length + proxies.length > 0 ? [`the node of ${world.grantee}`] : []),
-    ...(destinations.length > 0
-      ? [`${destinations.length} allowed destination${destinations.length > 1 ? "s" : ""}`]
-      : []),
+    ...(destinations.length > 0 ? [countText(destinations.length, "allowed destination")] : []),
   ];
   const peers = closed ? ` ${closedText(world.grantee)} ${closed.message}` : "";
   return applied(

@@ -33,6 +33,8 @@ export interface Entitlement {
   /** Private ranges that their DNS names may resolve to. */
   within: readonly string[];
   notice?: Notice;
+  /** Epoch milliseconds: its end without a notice yet, if that is before the end of its validity. */
+  endsAt?: number;
   /** Reductions of the terms, on notice or ending now, the earliest end first. */
   reductions: readonly Reduction[];
   /** True if it is from the pool of a SuperEntity. */
@@ -212,7 +214,7 @@ interface ReportedAmounts {
 function entitlementOf(
   world: EntitlementsWorld,
   grant: GrantFacts,
-  { notice }: Extract<Lifecycle, { is: "active" }>,
+  { notice, endsAt }: Extract<Lifecycle, { is: "active" }>,
   named: ResourceList,
   reported: ReportedAmounts,
 ): Entitlement {
@@ -237,6 +239,7 @@ function entitlementOf(
     except: [...new Set([...networkPolicy?.except ?? [], ...still.flatMap(({ except }) => except)])],
     within: networkPolicy?.within ?? [],
     ...(notice ? { notice } : {}),
+    ...(endsAt === undefined ? {} : { endsAt }),
     reductions,
     ...(isFromPool(world, grant) ? { isShared: true as const } : {}),
   };

@@ -10,7 +10,7 @@ import { sameQuantities } from "../resources/same_quantities.ts";
 import { isLingering, maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
 import { guestEndedAt } from "./namespace/retention.ts";
 import { isClosedByDefault } from "./objects/network_policies.ts";
-import { heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
+import { budgetText, heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
 import type { Situation } from "./situation.ts";
 
 /** Time between two attempts to evict a pod that a PodDisruptionBudget protects. */
@@ -142,12 +142,28 @@ function endPods(pods: readonly PodFacts[], ending: Leaving): Drain {
     effects,
     draining: now < deadline || !isHeldOnly,
     needsPods: true,
-    ...obstacleOf(held, rest, now - deadline),
+    ...obstacleOf(
+      held,
+      rest,
+      isPast || leaving ? [] : chosen.filter(({ budget }) => budget !== undefined),
+      now - deadline,
+    ),
     ...wakeIn(...again),
   };
 }
 
-function obstacleOf(held: readonly PodFacts[], rest: readonly PodFacts[], lateMs: number): { obstacle?: Obstacle } {
+/**
+ * Returns the obstacle to report first.
+ *
+ * @param guarded pods that wait for a PodDisruptionBudget
+ */
+function obstacleOf(
+  held: readonly PodFacts[],
+  rest: readonly PodFacts[],
+  guarded: readonly PodFacts[],
+  lateMs: number,
+): { obstacle?: Obstacle } {
+  if (guarded.length > 0) return { obstacle: { reason: "HeldByBudgets", message: budgetText(guarded) } };
   if (lateMs >= 0 && held.length > 0) return { obstacle: { reason: "HeldByFinalizers", message: heldText(held) } };
   return lateMs >= overdueMs && rest.length > 0
     ? { obstacle: { reason: "PodsRemain", message: remainingText(rest) } }

@@ -25,6 +25,16 @@ export const heldText = (pods: readonly PodFacts[]): string =>
     listed(pods, ({ name, finalizers }) => `${name} (${finalizers.join(", ")})`)
   }. Wait for the finalizers' owners, or remove the finalizers.`;
 
+/** Describes pods whose eviction PodDisruptionBudgets refuse. */
+export function budgetText(pods: readonly PodFacts[]): string {
+  const held = Map.groupBy(pods, ({ budget = "" }) => budget);
+  const budgets = [...held].sort(([a], [b]) => a < b ? -1 : 1).slice(0, mostNamed);
+  const more = held.size > mostNamed ? ` And ${held.size - mostNamed} more budgets.` : "";
+  return budgets.map(([budget, pods]) =>
+    `PodDisruptionBudget ${budget} allows no eviction now of ${listed(pods, ({ name }) => name)}.`
+  ).join(" ") + more;
+}
+
 /** Describes pods that don't terminate. */
 export const remainingText = (pods: readonly PodFacts[]): string =>
   `Terminating pods still exist: ${listed(pods, ({ name }) => name)}. Their nodes haven't confirmed that they have ` +

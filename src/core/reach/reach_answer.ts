@@ -2,6 +2,7 @@
 import { defaultClusterDomain } from "./cluster_names.ts";
 import { judgeWay, type WayVerdict } from "./judge_ways.ts";
 import { isIpv6, type ReachSource } from "./places.ts";
+import { countText, isOrAre, sentence as asSentence } from "../plain_text.ts";
 import type { ReachFacts } from "./reach_facts.ts";
 import { parseSource, parseTarget } from "./reach_texts.ts";
 import { waysTo } from "./target_ways.ts";
@@ -69,7 +70,7 @@ export function judgeReach(
 }
 
 const sourceText = (text: string, sources: readonly ReachSource[]): string =>
-  sources.length > 1 ? `${text} (${sources.length} pods)` : text.includes("=") ? sources[0]!.shown : text;
+  sources.length > 1 ? `${text} (${countText(sources.length, "pod")})` : text.includes("=") ? sources[0]!.shown : text;
 
 const policyNames = ({ by }: Pick<WayVerdict, "by">): string[] => [
   ...new Set(by.map(({ namespace, name }) => `${namespace}/${name}`)),
@@ -83,9 +84,11 @@ function sentence(from: string, destination: string, deciding: WayVerdict, all: 
   const more = where !== "" && others.length > 1 && allowed === true ? ` and ${others.length - 1} more` : "";
   const target = `${destination}${where === "" ? "" : ` (${where}${more})`}`;
   const reason = way.isLookup ? `its name can't be looked up at ${way.via} (53/UDP): ${because}` : because;
-  const counted = allowed !== true && open > 0 ? ` ${open} of ${others.length} flows are allowed.` : "";
-  if (allowed === null) return `It is not known whether ${from} can reach ${target}: ${reason}.${counted}`;
-  return `${from} ${allowed ? "can" : "can't"} reach ${target}: ${reason}.${counted}`;
+  const counted = allowed !== true && open > 0
+    ? ` ${open} of ${countText(others.length, "flow")} ${isOrAre(others.length)} allowed.`
+    : "";
+  if (allowed === null) return `It is not known whether ${from} can reach ${target}: ${asSentence(reason)}${counted}`;
+  return `${from} ${allowed ? "can" : "can't"} reach ${target}: ${asSentence(reason)}${counted}`;
 }
 
 /** Returns what is behind the destination, unless its text says it already. */

@@ -1,5 +1,9 @@
 /** An explanation: the answer first, then the chain of findings from the owner to the pods. */
 
+import { sentence } from "../plain_text.ts";
+
+export { countText, fewOf, sentence } from "../plain_text.ts";
+
 /** One finding about the object. `fail`: something is wrong; `warn`: worth knowing, but nothing is wrong. */
 export interface ReportFinding {
   what: string;
@@ -53,21 +57,6 @@ export function explanationOf(kind: string, name: string, report: Report, namesp
 }
 
 export const problemText = ({ reason, remedy }: Problem): string => [reason, remedy].filter(Boolean).join(" ");
-
-/** Returns `1 pod`, `2 pods`. */
-export const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
-
-/** Returns at most a few of the names: `a, b, c and 4 more`. */
-export function fewOf(names: readonly string[], most = 3): string {
-  const rest = names.length - most;
-  return `${names.slice(0, most).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
-}
-
-/** Returns the text as a sentence: with one full stop at its end. */
-export const sentence = (text: string): string => {
-  const trimmed = text.trim();
-  return trimmed === "" || /[.!?…]$/.test(trimmed) ? trimmed : `${trimmed}.`;
-};
 
 /** Returns the beginning of a text by others, in one sentence. */
 export const excerpt = (text: string, most = 400): string =>

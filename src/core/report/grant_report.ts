@@ -12,6 +12,8 @@ import type { ReportWorld } from "./reported_objects.ts";
 export interface GrantView {
   name: string;
   phase: string;
+  /** The phase, or Ending. */
+  state?: string;
   message: string;
   grantee: string;
   ends?: string;
@@ -48,7 +50,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
     : "";
   const isOver = phase === "Expired" || phase === "Revoked";
   const chain: ReportFinding[] = [{
-    what: phase,
+    what: grant.state ?? phase,
     status: isActive ? "ok" : "fail",
     message: [message, isOver ? "" : end].filter(Boolean).join(" "),
   }];

@@ -167,7 +167,7 @@ export interface GuideGrant {
   name: string;
   from?: string;
   until?: string;
-  notice?: { reason?: string; ends?: string };
+  notice?: { reason?: string; ends?: string; because?: string; message?: string };
   reductions?: { until?: string; hard?: Record<string, string> }[];
   hard: Record<string, string>;
   egress?: string[];

@@ -1,4 +1,5 @@
 /** Plans a SuperEntity's status, events and finalizer. */
+import { countText, isOrAre } from "../plain_text.ts";
 import { isDeepStrictEqual } from "node:util";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultGraceSeconds, type EntityPhase, type SuperEntityStatus } from "../../api/mod.ts";
@@ -188,7 +189,9 @@ function approvedCondition(
       type: "Approved",
       status: "True",
       reason: "QuorumReached",
-      message: `${approved.length} of ${spec.members.length} members have approved (${needed} are needed).${notes}`,
+      message: `${approved.length} of ${countText(spec.members.length, "member")} ${
+        approved.length === 1 ? "has" : "have"
+      } approved (${needed} ${isOrAre(needed)} needed).${notes}`,
     }
     : {
       type: "Approved",

@@ -25,6 +25,8 @@ export interface GuideEntry {
   held: ResourceList;
   destinations: readonly string[];
   notice?: Notice;
+  /** Epoch milliseconds: its end without a notice yet, if that is before the end of its validity. */
+  endsAt?: number;
   reductions: readonly Reduction[];
 }
 

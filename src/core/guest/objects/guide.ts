@@ -2,9 +2,11 @@
  * The guide: the guests' ConfigMap `keystone` with the terms of their grants. It omits usage, so usage causes no
  * writes.
  */
+import { countText } from "../../plain_text.ts";
 import { type ConfigMap, configMaps } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { ConfigMapFacts } from "../../facts.ts";
 import { amountsAfter, isDated, type Reduction } from "../../grant/reduction.ts";
+import { noticeMessage, reasonOf } from "../../grant/end_text.ts";
 import { rfc3339 } from "../../instants.ts";
 import { guestNamespace, ownerLabels } from "../../names.ts";
 import { shown } from "../../resources/quota_lists.ts";
@@ -61,7 +63,7 @@ export function guideText(entitlements: readonly GuideEntry[]): string {
   for (const [index, entitlement] of entitlements.entries()) {
     const next = entry(entitlement);
     if (text.length + next.length > longestGuide) {
-      return `${text}# No room for ${entitlements.length - index} more grants.\n`;
+      return `${text}# No room for ${countText(entitlements.length - index, "more grant")}.\n`;
     }
     text += next;
   }
@@ -71,18 +73,34 @@ export function guideText(entitlements: readonly GuideEntry[]): string {
 /**
  * Formats one grant. Written by hand because js-yaml took most of a plan's time; JSON strings and lists are valid YAML.
  */
-function entry({ grant, terms, held, destinations, notice, reductions }: GuideEntry): string {
+function entry({ grant, terms, held, destinations, notice, endsAt, reductions }: GuideEntry): string {
   const { validity } = grant.spec;
-  let text = `- name: ${JSON.stringify(grant.name)}\n`;
-  text += `  from: ${JSON.stringify(validity?.validFrom ?? rfc3339(grant.createdAt))}\n`;
-  if (validity?.validUntil) text += `  until: ${JSON.stringify(validity.validUntil)}\n`;
-  if (notice) text += `  notice:\n    reason: "${notice.why}"\n`;
-  if (notice?.endsAt) text += `    ends: "${rfc3339(notice.endsAt)}"\n`;
+  const end = notice?.endsAt ?? endsAt;
+  const until = end === undefined || Date.parse(validity?.validUntil ?? "") === end
+    ? validity?.validUntil
+    : rfc3339(end);
+  let text = `- name: ${quoted(grant.name)}\n`;
+  text += `  from: ${quoted(validity?.validFrom ?? rfc3339(grant.createdAt))}\n`;
+  if (until) text += `  until: ${quoted(until)}\n`;
+  if (notice) {
+    const because = reasonOf(grant.spec);
+    text += `  notice:\n    reason: "${notice.why}"\n`;
+    if (notice.endsAt) text += `    ends: "${rfc3339(notice.endsAt)}"\n`;
+    if (because !== undefined) text += `    because: ${quoted(because)}\n`;
+    text += `    message: ${quoted(noticeMessage({ ...notice, because }))}\n`;
+  }
   if (reductions.length > 0) {
     text += `  reductions:\n${reductions.map((each) => cut(each, amountsAfter(reductions, each, terms))).join("")}`;
   }
   return `${text}  hard:${amounts(held, "    ")}\n  egress: ${JSON.stringify(destinations)}\n`;
 }
+
+/** Formats a text as a JSON string without characters that YAML forbids, which would make the whole guide unreadable. */
+const quoted = (text: string): string =>
+  JSON.stringify(text).replace(
+    /[\x7f-\x9f\ufffe\uffff]/g,
+    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 
 /** Formats a reduction: the amounts that hold until its instant, those afterwards, and destinations that close then. */
 function cut(reduction: Reduction, after: ResourceList): string {

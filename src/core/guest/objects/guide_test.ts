@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { parseQuantity } from "../../../../lib/quantity/mod.ts";
 import { grant } from "../../../../tests/fixtures/made_facts.ts";
+import { noticeMessage } from "../../grant/end_text.ts";
 import { guideText } from "./guide.ts";
 import type { Entitlement } from "../entitlement.ts";
 
@@ -25,9 +26,11 @@ Deno.test("guide: each grant is an entry", () => {
 Deno.test("guide: an entry has amounts, end, notice and destinations", () => {
   const hard = new Map([["requests.cpu", parseQuantity("1500m")], ["count/jobs.batch", parseQuantity("2")]]);
   const validity = { validFrom: "2026-06-01T00:00:00Z", validUntil: "2026-07-01T00:00:00Z" };
+  // Characters that YAML forbids, and those that end its strings.
+  const reason = ' the "disk": is\u007f full\u0085\ufffe \ud800 #1 ';
   const whole: Entitlement = {
     ...entitlement("a", ["203.0.113.0/24", "[2001:db8::1]:443/tcp"]),
-    grant: grant({ name: "a", spec: { validity } }),
+    grant: grant({ name: "a", spec: { validity, revocation: { reason } } }),
     terms: new Map([["requests.cpu", parseQuantity("1")]]),
     held: hard,
     notice: { why: "Revoked", endsAt: Date.parse("2026-06-02T00:00:00Z"), skewed: false },
@@ -40,8 +43,17 @@ Deno.test("guide: an entry has amounts, end, notice and destinations", () => {
   assert.deepEqual(load(guideText([whole])), [{
     name: "a",
     from: "2026-06-01T00:00:00Z",
-    until: "2026-07-01T00:00:00Z",
-    notice: { reason: "Revoked", ends: "2026-06-02T00:00:00Z" },
+    until: "2026-06-02T00:00:00Z",
+    notice: {
+      reason: "Revoked",
+      ends: "2026-06-02T00:00:00Z",
+      because: reason.trim(),
+      message: noticeMessage({
+        why: "Revoked",
+        endsAt: Date.parse("2026-06-02T00:00:00Z"),
+        because: reason.trim(),
+      }),
+    },
     reductions: [{
       until: "2026-06-03T00:00:00Z",
       hard: cpu,
@@ -51,6 +63,26 @@ Deno.test("guide: an entry has amounts, end, notice and destinations", () => {
     hard: cpu,
     egress: ["203.0.113.0/24", "[2001:db8::1]:443/tcp"],
   }]);
+});
+
+Deno.test("guide: no reason, or an end before that of the validity: the entry says so", () => {
+  const validity = { validUntil: "2026-07-01T00:00:00Z" };
+  const gone: Entitlement = {
+    ...entitlement("a", []),
+    grant: grant({ name: "a", spec: { validity } }),
+    notice: { why: "Deleted", endsAt: Date.parse("2026-06-02T00:00:00Z"), skewed: false },
+  };
+  const lowered = { ...entitlement("b", []), grant: gone.grant, endsAt: Date.parse("2026-06-20T00:00:00Z") };
+  const expiring = { ...entitlement("c", []), grant: gone.grant, endsAt: Date.parse(validity.validUntil) };
+  const entries = load(guideText([gone, lowered, expiring])) as { until: string; notice?: Record<string, string> }[];
+  assert.deepEqual(entries.map(({ until }) => until), [
+    "2026-06-02T00:00:00Z",
+    "2026-06-20T00:00:00Z",
+    validity.validUntil,
+  ]);
+  const { because, message } = entries[0]!.notice!;
+  assert.equal(because, undefined);
+  assert.match(message!, /^Ends at 2026-06-02T00:00:00Z: it was deleted, without a reason\. /);
 });
 
 Deno.test("guide: more grants than a ConfigMap holds: the rest is omitted and counted", () => {
