@@ -214,6 +214,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
           lease: `${systemNamespace}/${operatorName}`,
         });
       });
+      deletesOnly = false;
       listener?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
