@@ -1,6 +1,12 @@
 /** Observes whether the API server answers: each request of the operator counts, and a probe while there are none. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import { isApiError, NotLeader, type RequestOptions, type RestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  isApiError,
+  isStorageFull,
+  NotLeader,
+  type RequestOptions,
+  type RestClient,
+} from "../../lib/kubernetes/mod.ts";
 import { Feed } from "../engine/triggers.ts";
 import { Alarm } from "../tailnet/alarm.ts";
 import { type ApiCause, apiCauseOf, isConnectionError, leaseCauseOf } from "./api_cause.ts";
@@ -93,6 +99,8 @@ export class ApiConnection {
   leaseFailed(error: unknown): void {
     // All others are noticed at the request.
     if (!isApiError(error) || error.code === 401 || error.code === 409) return;
+    // The operator goes on with deletions, and says so.
+    if (isStorageFull(error)) return;
     this.#leaseFailures++;
     const isLasting = error.code === 403 || error.code === 404 || error.code === 422;
     if (this.#outage || !(isLasting || this.#leaseFailures > 1)) return;

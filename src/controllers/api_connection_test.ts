@@ -217,6 +217,8 @@ Deno.test("API connection: the Lease can't be renewed: at once for 403, at the s
   await using world = begun();
   const { clock, connection, said } = world;
   connection.leaseFailed(answerOf(409));
+  const full = answerOf(500, "etcdserver: mvcc: database space exceeded");
+  for (let failed = 0; failed < 3; failed++) connection.leaseFailed(full);
   connection.leaseFailed(answerOf(500));
   assert.deepEqual(said, []);
   connection.leaseWorks();

@@ -120,13 +120,17 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   const cluster = new ClusterWatch(watching, options.settings, { podRanges });
   const flows = createFlowReflectors(watching, stores);
   let held: Lease | undefined;
+  let deletesOnly = false;
   const lease = new LeaseHolder({
     rest,
     namespace: systemNamespace,
     name: operatorName,
     identity: options.identity,
     clock,
-    onDeletesOnly: (deletesOnly) => tellDeletesOnly(context, log, deletesOnly),
+    onDeletesOnly: (only) => {
+      deletesOnly = only;
+      tellDeletesOnly(context, log, only);
+    },
     onError: (error) => connection.leaseFailed(error),
     onRenewed: (renewed) => {
       held = renewed;
@@ -178,10 +182,12 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     ...snapshotOf(context, queues),
     circumstances: () => {
       const { outage } = connection;
-      const remark = tailnetRemark(tailnet);
       return {
         ...(outage ? { obstacle: outageSentence(outage, server, clock.now()) } : {}),
-        ...(remark === undefined ? {} : { remarks: [remark] }),
+        remarks: [
+          ...deletesOnly ? ["The API server's database is full: grants end, and everything else waits."] : [],
+          ...[tailnetRemark(tailnet)].filter((remark) => remark !== undefined),
+        ],
       };
     },
   });
@@ -208,6 +214,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
           lease: `${systemNamespace}/${operatorName}`,
         });
       });
+      deletesOnly = false;
       listener?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
