@@ -8,7 +8,7 @@ import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { installed } from "../fixtures/in_force.ts";
 import {
   addDevices,
-  chartVersions,
+  type ChartVersion,
   type GuestChart,
   guestCharts,
   importChartImages,
@@ -19,7 +19,7 @@ import { keystone } from "../fixtures/keystone_command.ts";
 import { eventually, grantOf, prepared, root, startOperator, step } from "../fixtures/test_operator.ts";
 import { build } from "../lab/build.ts";
 import { type CommandResult, runCommand } from "../lab/command.ts";
-import { type Lab, startLab } from "../lab/lab.ts";
+import { startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { addVolume, premadeStorage } from "../lab/volumes.ts";
 
@@ -91,7 +91,7 @@ nodeTest("guests run pods on a node", async (t) => {
     /** Asks would-fit, then lets Helm do it, and compares with the pods. */
     async run(
       verb: "install" | "upgrade",
-      version: typeof chartVersions[number],
+      version: ChartVersion,
       more: object = {},
     ): Promise<Compared> {
       const values = { ...this.chart.values(version), ...restricted, ...more };
