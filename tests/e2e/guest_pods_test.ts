@@ -8,7 +8,7 @@ import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { installed } from "../fixtures/in_force.ts";
 import {
   addDevices,
-  type chartVersions,
+  type ChartVersion,
   type GuestChart,
   guestCharts,
   importChartImages,
@@ -91,7 +91,7 @@ nodeTest("guests run pods on a node", async (t) => {
     /** Asks would-fit, then lets Helm do it, and compares with the pods. */
     async run(
       verb: "install" | "upgrade",
-      version: typeof chartVersions[number],
+      version: ChartVersion,
       more: object = {},
     ): Promise<Compared> {
       const values = { ...this.chart.values(version), ...restricted, ...more };
