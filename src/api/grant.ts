@@ -206,15 +206,15 @@ export const grantSpec = z.object({
       "Reason, shown to the grantee. Can be added later, but not changed.",
     ),
     immediate: z.boolean().exactOptional().describe(
-      "true: the grant ends at once, without a notice, or without the rest of a notice that has begun, also of a grant " +
-        "that is being deleted. Pods still have termination.drainSeconds. Can be added later, but not taken back.",
+      "true: the grant ends at once, without a notice or the rest of one. That includes a grant that is being deleted. " +
+        "Pods still have termination.drainSeconds. Can be added later, but not taken back.",
     ),
   }).exactOptional().describe(
     "If present, even if empty, ends the grant. Can't be removed; create a new grant instead.",
   ).meta(rules(
     {
       rule: "!has(oldSelf.reason) || oldSelf.reason == '' || (has(self.reason) && self.reason == oldSelf.reason)",
-      message: "revocation.reason cannot be changed, because guests have been told; leave it as it is",
+      message: "revocation.reason cannot be changed, because guests have read it; leave it as it is",
     },
     {
       rule: "!has(oldSelf.immediate) || !oldSelf.immediate || (has(self.immediate) && self.immediate)",

@@ -60,7 +60,7 @@ function changeOf(grant: Grant, { reason, now }: RevokeOptions): Grant["spec"]["
   const over = overOf(grant);
   const isNewReason = reason !== undefined && reason !== before?.reason;
   if (isNewReason && before?.reason) {
-    throw no(`${overText(grant)} The first reason stays, because the guests have been told: leave out --reason.`);
+    throw no(`${overText(grant)} The first reason stays, because the guests have read it: leave out --reason.`);
   }
   if (over === "ended") {
     if (isNewReason) throw no(`${overText(grant)} A reason can't be added any more: leave out --reason.`);

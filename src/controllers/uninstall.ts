@@ -15,7 +15,7 @@ import { guideName, guideOf } from "../core/guest/objects/guide.ts";
 import { quotaName, quotaOf } from "../core/guest/objects/quota.ts";
 import { rfc3339 } from "../core/instants.ts";
 import { countText, fewOf } from "../core/plain_text.ts";
-import { uninstalledStatus, unwatchedStatus } from "../core/uninstalled_status.ts";
+import { uninstalledStatus, unwatchedStatus } from "../core/grant/uninstalled_status.ts";
 import {
   guestFlowName,
   guestNamespace,

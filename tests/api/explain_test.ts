@@ -561,7 +561,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await cluster.grants.patch("alice-to-bob", { spec: { validity: { validUntil: end } } }, { type: "merge" });
     await cluster.grants.patch("alice-to-bob", { spec: { revocation: { reason: "done" } } }, { type: "merge" });
     const noticed = await answer(
-      /Grant alice-to-bob is in force\. Ends at .*: it was revoked\. Until then workloads keep running/,
+      /Grant alice-to-bob is in force\. Ends at .*: it was revoked, with the reason "done"\. Until then workloads keep running/,
       "grant",
       "alice-to-bob",
     );

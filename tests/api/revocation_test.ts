@@ -24,13 +24,13 @@ Deno.test("ends of grants, as people see them", async (t) => {
     }, withinMs);
 
   await step(t, "created with --wait: returns once it is enforced", async () => {
-    await cluster.createRealm("told-home");
+    await cluster.createRealm("lent-home");
     const made = await run(
       "grant",
       "create",
-      "told",
+      "lent",
       "--to",
-      "told-home",
+      "lent-home",
       "--hard",
       "cpu=2",
       "--until",
@@ -38,48 +38,48 @@ Deno.test("ends of grants, as people see them", async (t) => {
       "--wait",
     );
     assert.equal(made.code, 0, made.err);
-    assert.match(made.out, /^Enforced in namespace guest-told-home until 2099-01-01T00:00:00Z\./);
-    assert.equal((await cluster.grants.get("told")).status!.phase, "Active");
-    const longer = await run("extend", "told", "--until", "2099-06-01", "--wait");
-    assert.deepEqual([longer.code, longer.out], [0, "Grant told lasts until 2099-06-01T00:00:00Z."]);
+    assert.match(made.out, /^Enforced in namespace guest-lent-home until 2099-01-01T00:00:00Z\./);
+    assert.equal((await cluster.grants.get("lent")).status!.phase, "Active");
+    const longer = await run("extend", "lent", "--until", "2099-06-01", "--wait");
+    assert.deepEqual([longer.code, longer.out], [0, "Grant lent lasts until 2099-06-01T00:00:00Z."]);
   });
 
-  await step(t, "revoked: kubectl, the command and the guests are told the same end and reason", async () => {
-    const revoked = await run("revoke", "told", "--reason", "the disk is full", "--yes");
-    assert.match(revoked.out, /Grant told is revoked; it ends after at most 300 s of notice/);
-    const { status } = await stateIs("told", "Ending");
+  await step(t, "revoked: kubectl, the command and the guests read the same end and reason", async () => {
+    const revoked = await run("revoke", "lent", "--reason", "the disk is full", "--yes");
+    assert.match(revoked.out, /Grant lent is revoked; it ends after at most 300 s of notice/);
+    const { status } = await stateIs("lent", "Ending");
     const end = status!.effectiveUntil!;
     assert.equal(status!.phase, "Active");
-    const row = (await kubectl("get", "grant", "told")).split("\n")[1]!;
-    assert.match(row, new RegExp(`told-home +Ending +2 .*${end}`));
+    const row = (await kubectl("get", "grant", "lent")).split("\n")[1]!;
+    assert.match(row, new RegExp(`lent-home +Ending +2 .*${end}`));
     assert.doesNotMatch(row, /2099/);
     assert.match(
-      await kubectl("get", "grant", "told", "-o", "wide"),
+      await kubectl("get", "grant", "lent", "-o", "wide"),
       /it was revoked, with the reason "the disk is full"/,
     );
-    assert.match(await kubectl("describe", "grant", "told"), new RegExp(`State: +Ending`));
-    assert.match((await run("grants", "told")).out, /Ending .*in [45] min/);
-    const explained = await run("explain", "grant", "told");
+    assert.match(await kubectl("describe", "grant", "lent"), new RegExp(`State: +Ending`));
+    assert.match((await run("grants", "lent")).out, /Ending .*in [45] min/);
+    const explained = await run("explain", "grant", "lent");
     assert.match(explained.out, new RegExp(`Ends at ${end}: it was revoked, with the reason "the disk is full"`));
-    const guide = await kubectl("get", "configmap", "keystone", "-n", "guest-told-home", "-o", "jsonpath={.data}");
+    const guide = await kubectl("get", "configmap", "keystone", "-n", "guest-lent-home", "-o", "jsonpath={.data}");
     assert.match(guide, /because: \\"the disk is full\\"/);
     assert.ok(guide.includes(`until: \\"${end}\\"`), guide);
     await eventually("guests see the event", async () => {
-      const events = await kubectl("get", "events", "-n", "guest-told-home");
-      return /Notice .*Grant told: Ends at .*the disk is full/.test(events) || events;
+      const events = await kubectl("get", "events", "-n", "guest-lent-home");
+      return /Notice .*Grant lent: Ends at .*the disk is full/.test(events) || events;
     });
-    const bob = await lab.user("told", { groups: ["keystone:realm:told-home"] });
-    const asGuest = await keystone(bob, ["explain", "grant", "told", "-n", "guest-told-home"]);
+    const bob = await lab.user("lent", { groups: ["keystone:realm:lent-home"] });
+    const asGuest = await keystone(bob, ["explain", "grant", "lent", "-n", "guest-lent-home"]);
     assert.match(asGuest.out, /Ending: .*[\s\S]*with the reason "the disk is full"/, asGuest.err);
   });
 
   await step(t, "revoked: extend is refused, and so are a second reason and its removal", async () => {
-    const { code, err } = await run("extend", "told", "--for", "30d");
+    const { code, err } = await run("extend", "lent", "--for", "30d");
     assert.equal(code, 1);
-    assert.match(err, /can't be extended\. To lend again: keystone grant create NEW-NAME --to told-home --hard cpu=2/);
-    assert.match((await run("revoke", "told", "--reason", "moving", "--yes")).err, /The first reason stays/);
+    assert.match(err, /can't be extended\. To lend again: keystone grant create NEW-NAME --to lent-home --hard cpu=2/);
+    assert.match((await run("revoke", "lent", "--reason", "moving", "--yes")).err, /The first reason stays/);
     const patched = (revocation: unknown) =>
-      kubectl("patch", "grant", "told", "--type=merge", "-p", JSON.stringify({ spec: { revocation } }));
+      kubectl("patch", "grant", "lent", "--type=merge", "-p", JSON.stringify({ spec: { revocation } }));
     assert.match(await patched({ reason: "moving" }), /revocation\.reason cannot be changed/);
     assert.match(await patched({ reason: null }), /revocation\.reason cannot be changed/);
   });

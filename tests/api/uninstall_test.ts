@@ -121,6 +121,16 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     );
   });
 
+  await step(t, "grants: no longer Active; the status says what stays", async () => {
+    const { status } = await cluster.grants.get("lent");
+    const ready = status!.conditions!.find(({ type }) => type === "Ready")!;
+    assert.deepEqual([status!.phase, status!.state, ready.reason], ["Pending", "Pending", "Uninstalled"]);
+    assert.match(
+      status!.message!,
+      /^Keystone was uninstalled at 20.*: guests have no access, and nothing new is admitted/,
+    );
+  });
+
   await step(t, "finalizers: only Keystone's is removed, and all objects can be deleted", async () => {
     assert.deepEqual((await cluster.grants.get("lent")).metadata.finalizers, ["example.com/theirs"]);
     await cluster.grants.patch("lent", { metadata: { finalizers: [] } }, { type: "merge" });

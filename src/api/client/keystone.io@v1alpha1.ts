@@ -32,8 +32,8 @@ export interface GrantSpecNetworkPolicy {
 /** If present, even if empty, ends the grant. Can't be removed; create a new grant instead. */
 export interface GrantSpecRevocation {
   /**
-   * true: the grant ends at once, without a notice, or without the rest of a notice that has begun, also of a grant
-   * that is being deleted. Pods still have termination.drainSeconds. Can be added later, but not taken back.
+   * true: the grant ends at once, without a notice or the rest of one. That includes a grant that is being deleted.
+   * Pods still have termination.drainSeconds. Can be added later, but not taken back.
    */
   immediate?: boolean;
   /** Reason, shown to the grantee. Can be added later, but not changed. */

@@ -26,7 +26,7 @@ interface Awaited {
 /** Parses `--timeout`. */
 export function timeoutFrom(text: string): number {
   const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-  const [, count, unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? [];
+  const [, count, unit = "s"] = /^(\d{1,6})(s|m|h|d)?$/.exec(text) ?? [];
   const ms = Number(count) * units[unit]!;
   if (!Number.isFinite(ms)) {
     throw usageError(`--timeout is ${text}. It must be a time such as 30s, 5m or 2h; 0 for none.`);

@@ -1,7 +1,7 @@
 /** Lines at the end of the terminal that are written again as they change. */
 
 /** Access to a terminal. */
-export interface TerminalScreen {
+export interface LineScreen {
   /** Writes text and escape sequences as they are. */
   write(text: string): void;
   /** Columns and rows. */
@@ -17,10 +17,10 @@ const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
 
 /** Shows lines in place of those that it has shown before. */
 export class LiveLines {
-  readonly #screen: TerminalScreen;
+  readonly #screen: LineScreen;
   #shown = 0;
 
-  constructor(screen: TerminalScreen) {
+  constructor(screen: LineScreen) {
     this.#screen = screen;
   }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { alice, grant, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import { defaultSettings, type GrantStatus } from "../../api/mod.ts";
 import { conditionOf } from "../conditions.ts";
-import { uninstalledStatus, unwatchedStatus } from "../uninstalled_status.ts";
+import { uninstalledStatus, unwatchedStatus } from "./uninstalled_status.ts";
 import { causeOf, noticeMessage, reasonOf, revokedMessage } from "./end_text.ts";
 import type { GrantEnforcement } from "./enforcement.ts";
 import { type Lifecycle, lifecycleOf } from "./lifecycle.ts";

@@ -1,9 +1,9 @@
 /** Statuses of objects after Keystone was uninstalled: nobody updates them any more, so they say what stays. */
-import type { GrantSpec, GrantStatus } from "../api/mod.ts";
-import { conditionOf, type DesiredCondition, foldConditions } from "./conditions.ts";
-import { uninstalledReason, wasActive } from "./grant/termination.ts";
-import { rfc3339 } from "./instants.ts";
-import { guestNamespace } from "./names.ts";
+import type { GrantSpec, GrantStatus } from "../../api/mod.ts";
+import { conditionOf, type DesiredCondition, foldConditions } from "../conditions.ts";
+import { uninstalledReason, wasActive } from "./termination.ts";
+import { rfc3339 } from "../instants.ts";
+import { guestNamespace } from "../names.ts";
 
 /** A Grant, as the uninstaller reads it. */
 export interface UninstalledGrant {
