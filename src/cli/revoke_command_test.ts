@@ -126,10 +126,13 @@ Deno.test("extend: revoked, deleted or ended: refused unsent, with the command t
 Deno.test("extend: another end is stored, or the grant was revoked meanwhile: no success is printed", async () => {
   const args = ["extend", "lent", "--until", "2026-07-01"];
   const done = await run(args, lent(), (spec) => lent(spec));
-  assert.deepEqual([done.code, done.out], [0, "Grant lent lasts until 2026-07-01T00:00:00Z."]);
+  assert.deepEqual([done.code, done.out], [
+    0,
+    "Grant lent lasts until Wednesday 2026-07-01 00:00 UTC (2026-07-01T00:00:00Z).",
+  ]);
   const other = await run(args, lent(), () => lent({ validity: { validUntil: "2026-06-02T00:00:00Z" } }));
   assert.deepEqual([other.code, other.out], [1, ""]);
-  assert.match(other.err, /lasts until 2026-06-02T00:00:00Z, not until 2026-07-01T00:00:00Z/);
+  assert.match(other.err, /lasts until .*\(2026-06-02T00:00:00Z\), not until .*\(2026-07-01T00:00:00Z\)/);
   const meanwhile = await run(args, lent(), () => revoked());
   assert.deepEqual([meanwhile.code, meanwhile.out], [1, ""]);
 });

@@ -6,7 +6,8 @@ import { sayIfInterrupted } from "../interruption.ts";
 import { inLine, type Session } from "../session.ts";
 import { endProgress, type GrantProgress, leftText, startProgress } from "./grant_progress.ts";
 import { GrantWatch } from "./grant_watch.ts";
-import { wheelAt, wrapped } from "./live_lines.ts";
+import { wheelAt } from "./live_lines.ts";
+import { wrapped } from "../wrapped_text.ts";
 
 /** Flags of commands that can wait. */
 export interface WaitFlags {
@@ -104,7 +105,9 @@ function screenLines(
   const times = [left === undefined ? "" : `${left} left`, waited === undefined ? "" : `waited ${waited}`].filter(
     Boolean,
   );
-  const head = wrapped(`${wheelAt(now)} ${times.length > 0 ? `${times.join(", ")}: ` : ""}${text}`, columns);
+  const head = wrapped(`${wheelAt(now)} ${times.length > 0 ? `${times.join(", ")}: ` : ""}${text}`, columns, 2).split(
+    "\n",
+  );
   return isDetailed ? [...head, ...pods.map((line) => `  ${inLine(line)}`)] : head;
 }
 

@@ -5,7 +5,7 @@ import { requestText } from "./busy_client.ts";
 import { timeoutFrom } from "./follow_grant.ts";
 import { endProgress, leftText, startProgress } from "./grant_progress.ts";
 import type { FollowedGrant } from "./grant_watch.ts";
-import { LiveLines, wrapped } from "./live_lines.ts";
+import { LiveLines } from "./live_lines.ts";
 
 const until = "2026-06-01T12:05:00Z";
 const condition = (type: string, status: string, reason: string, message = `${reason}.`) => ({
@@ -101,7 +101,6 @@ Deno.test("live lines: replaced in place, cut to the terminal, removed before ot
   written = "";
   lines.clear();
   assert.equal(written, "");
-  assert.deepEqual(wrapped("one two three", 8), ["one two", "  three"]);
 });
 
 Deno.test("requests in words: the resource, its place, and dry runs", () => {

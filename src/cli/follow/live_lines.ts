@@ -57,21 +57,6 @@ export class LiveLines {
 /** Returns the frame of the wheel at an instant. */
 export const wheelAt = (epochMs: number): string => frames[Math.floor(epochMs / 120) % frames.length]!;
 
-/** Breaks a text at spaces into lines of at most this many columns, of which those after the first are indented. */
-export function wrapped(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? word : `${line} ${word}`;
-    if ([...longer].length <= columns || line.trim() === "") line = longer;
-    else {
-      lines.push(line);
-      line = `  ${word}`;
-    }
-  }
-  return [...lines, line];
-}
-
 /** Cuts a line without escape sequences to a number of columns. */
 function cut(line: string, columns: number): string {
   const letters = [...line];
