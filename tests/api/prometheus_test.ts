@@ -34,6 +34,9 @@ const realStates = [
   "KeystoneRealmKeyExpires",
 ];
 
+/** The grouping of an expression's result. */
+const outermost = /^(?:sort\(|sort_desc\(|histogram_quantile\([\d.]+, )?(?:max|min|sum) by \(([^)]*)\)/;
+
 interface Series {
   metric: Record<string, string>;
   value: [at: number, value: string];
@@ -211,8 +214,8 @@ prometheusTest("metrics in a real Prometheus", async (t) => {
     await step(t, `panel "${title}": each query returns data, with the labels of its legend and columns`, async () => {
       for (const { expr, legendFormat } of targets) {
         const series = await returns(title!, expr);
-        // The first grouping is the outermost. A label that no series has would be empty, without an error.
-        const [, grouped = ""] = /\bby \(([^)]*)\)/.exec(expr) ?? [];
+        // A label that no series has would be empty, without an error.
+        const [, grouped = ""] = outermost.exec(expr) ?? [];
         const labels = [...grouped.split(/, */), ...legendFormat.matchAll(/\{\{(\w+)\}\}/g).map(([, label]) => label!)]
           .filter((label) => label !== "" && label !== "le");
         for (const { metric } of series) {
