@@ -1,5 +1,6 @@
 /** The grant loop: finalizer, status and events of each Grant. */
 import type { GrantStatus } from "../api/mod.ts";
+import { isPermanent } from "../core/grant/termination.ts";
 import { endRecord, type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan_grant.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
 import { guestNamespace } from "../core/names.ts";
@@ -113,7 +114,6 @@ function confirmGrant({ unwritten }: Context, { world, plan, failed }: ApplyOutc
   const status: GrantStatus = plan.status ?? grant.status;
   if (failed.length === 0) return unwritten.grants.forget(grant.name);
   if (!failed.some(({ effect }) => "status" in effect)) return;
-  const isFinal = status.phase === "Expired" || status.phase === "Revoked";
-  const kept = isFinal ? endRecord(grant, status) : status;
+  const kept = isPermanent(status) ? endRecord(grant, status) : status;
   if (kept) unwritten.grants.keep(grant, kept);
 }

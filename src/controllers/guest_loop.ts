@@ -150,7 +150,7 @@ function lookUp(
  * Records the state that is about to be enforced, so that nobody takes it for closed because of an older observation.
  */
 function reserveGuest({ pods, enforcements, pools }: Context, world: GuestWorld, plan: GuestPlan): void {
-  pods.want(guestNamespace(world.grantee), plan.needsPods);
+  if (plan.needsPods) pods.want(guestNamespace(world.grantee), true);
   enforcements.reserve(world.grantee, plan.sums.entitlements.map(({ grant }) => grant.name));
   pools.reserve(world, plan);
 }
@@ -160,7 +160,8 @@ function confirmGuest(
   { pods, enforcements, pools }: Context,
   { world, plan, failed, faults }: ApplyOutcome<GuestWorld, GuestPlan>,
 ): Confirmed {
-  pods.want(guestNamespace(world.grantee), plan.needsPods);
+  // A plan that failed comes again; with a watch that was stopped it would have to list the pods anew.
+  if (plan.needsPods || failed.length === 0) pods.want(guestNamespace(world.grantee), plan.needsPods);
   enforcements.set(world.grantee, enforcementsOf(world, plan, failed.map(failureOf), faults), world.now);
   pools.confirm(world, plan);
   const { servicesError, storedError } = world;

@@ -1,3 +1,4 @@
+import { isPermanent } from "../core/grant/termination.ts";
 import assert from "node:assert/strict";
 import { FakeClock } from "../../lib/clock/mod.ts";
 import { ApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
@@ -33,7 +34,7 @@ function begun() {
     clock,
     stores: createStores(),
     pools: new Pools(),
-    unwritten: { grants: new Unwritten(), realms: new Unwritten() },
+    unwritten: { grants: new Unwritten(isPermanent), realms: new Unwritten() },
     enforcements: new EnforcementCache(),
     pods: { want: () => {}, get: () => undefined, errorOf: () => undefined },
     cluster: { facts: { ranges: [], extendedKeys: [], storageClasses: [] } },

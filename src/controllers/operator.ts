@@ -1,4 +1,5 @@
 /** The whole operator: always observes, and writes while it holds the Lease. */
+import { isPermanent } from "../core/grant/termination.ts";
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { Unreadable } from "../../lib/controller/mod.ts";
 import {
@@ -330,7 +331,7 @@ function createContext(
     missingSince: new Map(),
     pings,
     pools: new Pools(),
-    unwritten: { grants: new Unwritten(), realms: new Unwritten() },
+    unwritten: { grants: new Unwritten(isPermanent), realms: new Unwritten() },
     tailnet,
     settings,
     skewMs: () => serverTime.skewMs() ?? 0,

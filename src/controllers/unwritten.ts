@@ -20,11 +20,17 @@ export class Unwritten<S> {
    */
   readonly changes = new Feed<{ key: string }>();
   readonly #byName = new Map<string, { uid: string; status: S }>();
+  readonly #isFinal: (status: S) => boolean;
+
+  /** @param isFinal reports whether a written status is permanent, so that it counts in place of a remembered one */
+  constructor(isFinal: (status: S) => boolean = () => false) {
+    this.#isFinal = isFinal;
+  }
 
   /** Returns the object with its last decided status, written or not. */
   decided<T extends WithStatus<S>>(object: T): T {
     const known = this.#byName.get(object.name);
-    return known?.uid === object.uid ? { ...object, status: known.status } : object;
+    return known?.uid === object.uid && !this.#isFinal(object.status) ? { ...object, status: known.status } : object;
   }
 
   /** Remembers a status that could not be written. */

@@ -5,6 +5,7 @@
  * Each request waits until the schedule releases it, so that others act between any two writes. A request may be lost,
  * its response may be late or lost, and a process that has crashed gets no response any more.
  */
+import { isPermanent } from "../../src/core/grant/termination.ts";
 import { setImmediate } from "node:timers";
 import type { Next, Store } from "../../lib/controller/mod.ts";
 import { ApiError, ConnectionError, type JSONValue, type RequestOptions } from "../../lib/kubernetes/mod.ts";
@@ -238,7 +239,7 @@ export class Replica {
         const running = this.#running.get(`guests/${seen.grantee}`);
         if (running) running.home = seen.namespace;
       }),
-      unwritten: { grants: new Unwritten(), realms: new Unwritten() },
+      unwritten: { grants: new Unwritten(isPermanent), realms: new Unwritten() },
       tailnet: {
         get state() {
           return tailnetOf();

@@ -1,5 +1,5 @@
 /** Termination of a grant: notice, end, drain. All instants follow from its terms, its status and one clock. */
-import type { TrustRules as AllTrustRules } from "../../api/mod.ts";
+import type { GrantStatus, TrustRules as AllTrustRules } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
 import { fromNow } from "../instants.ts";
 import { validityOf } from "./validity.ts";
@@ -52,6 +52,10 @@ export const uninstalledReason = "Uninstalled";
 export const wasActive = ({ status }: Pick<GrantFacts, "status">): boolean =>
   status.phase === "Active" ||
   (status.phase === "Pending" && conditionOf(status, "AccessApplied")?.reason === uninstalledReason);
+
+/** Reports whether the grant has ended permanently. */
+export const isPermanent = ({ phase }: Pick<GrantStatus, "phase">): boolean =>
+  phase === "Revoked" || phase === "Expired";
 
 /** The clock and its skew. While there is a skew, no instant that is relative to now is recorded. */
 export interface Now {
