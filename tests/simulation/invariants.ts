@@ -586,12 +586,15 @@ export class Invariants {
     if (!realm || realm.metadata.deletionTimestamp) return [];
     const { tailnet } = this.#around;
     const { node } = realmStatusOf(realm);
-    if (tailnet.kind !== "running") return (node?.addresses ?? []).map(asCidr);
+    const reported = (node?.addresses ?? []).map(asCidr);
+    if (tailnet.kind !== "running") return reported;
     const pin = realm.metadata.annotations["keystone.io/trusted-node"];
     const identity = realmSpecOf(realm).identity.replace(/\.$/, "");
-    return tailnet.nodes.filter(({ stableID, dnsName }) => stableID === pin && dnsName === identity).flatMap((
+    const present = tailnet.nodes.filter(({ stableID, dnsName }) => stableID === pin && dnsName === identity).flatMap((
       { addresses },
     ) => addresses.map(asCidr));
+    // A clock that was set back prolongs the half second for which a node that disappeared is waited for.
+    return this.#around.aheadMs === 0 ? present : [...present, ...reported];
   }
 
   #opensOnlyWhatIsGranted(grantee: string, namespace: string): void {

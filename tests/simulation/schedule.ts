@@ -2,6 +2,7 @@
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../src/api/mod.ts";
 import {
+  emptyAnnotation,
   freezeAnnotation,
   guestFlowName,
   guestNamespace,
@@ -307,7 +308,8 @@ class Schedule {
     const isHeldUp = (namespace: string) =>
       isTerminating(world, namespace) !== isTerminating(other, namespace) &&
       pods(world, namespace) !== pods(other, namespace);
-    const among: Comparison = { known, isRemade, isDrained, isHeldUp };
+    const isBeginning = (namespace: string) => beginning.has(namespace);
+    const among: Comparison = { known, isRemade, isDrained, isHeldUp, isBeginning };
     const [one, two] = [dump(world, among), dump(other, among)];
     if (one !== two) throw new Broken(`any order leads to the same state: ${difference(one, two)}`);
     // A restart without changes writes nothing.
@@ -365,6 +367,8 @@ interface Comparison {
   isDrained(namespace: string): boolean;
   /** It is terminating in one of them only, held up by a pod. */
   isHeldUp(namespace: string): boolean;
+  /** A grant to it may begin: whether the namespace was recorded as empty before depends on the order. */
+  isBeginning(namespace: string): boolean;
 }
 
 const alike: Comparison = {
@@ -372,13 +376,14 @@ const alike: Comparison = {
   isRemade: () => false,
   isDrained: () => false,
   isHeldUp: () => false,
+  isBeginning: () => false,
 };
 
 /** Returns all objects of a kind as text, without the parts that differ between equal histories, such as timestamps. */
 function dumpOf(
   world: World,
   kind: SimulatedKind,
-  { known, isRemade, isDrained, isHeldUp }: Comparison = alike,
+  { known, isRemade, isDrained, isHeldUp, isBeginning }: Comparison = alike,
 ): string {
   return world.list(kind).map(({ metadata, owned: _, ...rest }) => {
     const { name, namespace, labels, annotations, deletionTimestamp } = metadata;
@@ -396,7 +401,10 @@ function dumpOf(
     if (kind === "quotas" && annotations[freezeAnnotation]) return `${kind} ${namespace} frozen`;
     // A namespace that was empty for long enough is deleted, or is granted again at that very time and keeps its
     // annotations.
-    const remembered = kind === "namespaces" && isRemade(name) ? [madeAnnotation, volumesAnnotation] : [];
+    const remembered = kind !== "namespaces" ? [] : [
+      ...(isRemade(name) ? [madeAnnotation, volumesAnnotation] : []),
+      ...(isBeginning(name) ? [emptyAnnotation] : []),
+    ];
     const noted = Object.fromEntries(
       Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
     );

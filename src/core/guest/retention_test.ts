@@ -65,6 +65,13 @@ Deno.test("retention: an empty namespace made for another identity: deleted like
   const found = after(listed(world));
   assert.notEqual(record(found)["keystone.io/empty-since"], undefined);
   assert.equal(record(found)["keystone.io/grantee"], record(world)["keystone.io/grantee"]);
+  const trusted = {
+    ...world,
+    realm: realm({ spec: { identity: "bob-home.elsewhere.ts.net", trustLevel: "internal" } }),
+  };
+  const { "keystone.io/empty-since": _, ...others } = record(after(listed(trusted)));
+  assert.deepEqual(others, record(world), "nothing else is written by the trust level of the other");
+  assert.deepEqual(after(listed(trusted)).namespace!.labels, world.namespace!.labels);
   assert.deepEqual(does(listed({ ...found, now: now + 1000 + day })), ["delete guest-bob-home"]);
 });
 

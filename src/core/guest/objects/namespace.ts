@@ -11,6 +11,7 @@ import {
   keystonePrefix,
   lockedLabel,
   madeAnnotation,
+  managedByLabel,
   ownerLabels,
   unopenedAnnotation,
   warnAnnotation,
@@ -59,8 +60,9 @@ export const namespaceOf = (
 
 function wanted(guest: Guest): Namespace[] {
   const { grantee, namespace, ownership, active, leaving, skewMs, now } = guest;
+  if (leaving) return [];
   // A namespace made for another identity is left unchanged, except to record that it is empty.
-  if (leaving || (ownership.is === "another's" && !guest.isEmpty)) return [];
+  if (ownership.is === "another's") return guest.isEmpty && namespace ? [emptied(namespace, now)] : [];
   const level = rulesHere(guest).podSecurity;
   const records = recordsOf(guest, active, ownership);
   if (ownership.is === "handedOver") {
@@ -73,6 +75,19 @@ function wanted(guest: Guest): Namespace[] {
   if (guest.isEmpty && namespace) records[emptyAnnotation] = emptyRecord(namespace, rfc3339(now));
   return [namespaceOf(grantee, level, records, !active)];
 }
+
+/** Returns a namespace as it is, with the record that it is empty. */
+const emptied = (namespace: NamespaceFacts, now: number): Namespace => {
+  const { name, labels, annotations } = namespace;
+  const ours = (all: Readonly<Record<string, string>>) =>
+    Object.fromEntries(
+      Object.entries(all).filter(([key]) =>
+        key === managedByLabel || key.startsWith(keystonePrefix) || key.startsWith("pod-security.kubernetes.io/")
+      ),
+    );
+  const records = { ...ours(annotations), [emptyAnnotation]: emptyRecord(namespace, rfc3339(now)) };
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: ours(labels), annotations: records } };
+};
 
 function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFacts[], guest: Guest): RowChange[] {
   if (!wanted) return [];
