@@ -262,6 +262,7 @@ export class Invariants {
     const notice = this.#noticeMs(memory);
     return Math.min(
       this.#untilOf(memory),
+      this.#trustEndOf(memory),
       memory.immediate ?? Infinity,
       revoked ? revoked.at + (revoked.active ? notice : 0) : Infinity,
       deleted ? deleted.at + (deleted.active ? notice : 0) : Infinity,
@@ -281,6 +282,14 @@ export class Invariants {
       revoked ? wasActive ? announced ?? Infinity : revoked.at : Infinity,
       deleted ? deleted.at + notice : Infinity,
     );
+  }
+
+  /** Returns the earliest end of a grant whose validity the strictest trust level limits. */
+  #trustEndOf(memory: Memory): number {
+    const { maxValidityDays } = defaultSettings.trust.public;
+    if (!this.#strict.has(memory.grantee) || maxValidityDays === null) return Infinity;
+    const from = memory.spec.validity?.validFrom ? this.#beginOf(memory) : memory.createdAt;
+    return from + maxValidityDays * 86_400_000;
   }
 
   #untilOf({ spec: { validity } }: Memory): number {
