@@ -897,6 +897,13 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       /spec\.replicas is 1000000000 \(allowed: 100\)/,
     ],
   ]),
+  "keystone-guest-accounts": cannot("a guest", [
+    [
+      "create an account that no quota counts",
+      createCase(here("serviceaccounts"), { metadata: { name: "uncounted" } }),
+      /ResourceQuota keystone has no count\/serviceaccounts.*\(guard account-count\)/,
+    ],
+  ]),
   "keystone-guest-data": cannot("a guest", [
     [
       "get all devices through a ConfigMap",
