@@ -11,6 +11,7 @@ import { HandoverWriter } from "../../src/front/handover.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { keystone } from "../fixtures/keystone_command.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
+import { addRoomyNode } from "../fixtures/roomy_node.ts";
 import { tailnetOf } from "../fixtures/stand_ins.ts";
 import { eventually, prepared, root, startOperator, step } from "../fixtures/test_operator.ts";
 import { build } from "../lab/build.ts";
@@ -47,6 +48,7 @@ Deno.test("everything that the pages show", {
   await using lab = await startLab({ fastControllers: true });
   using cluster = await prepared(lab);
   await installed(lab, "base", "webhook");
+  await addRoomyNode(lab);
   const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
   const place = { url: `https://127.0.0.1:${freePorts(1)[0]}` };
   const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();

@@ -12,6 +12,7 @@ import { quotaRoomOf } from "../../src/core/admission/surroundings.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { clientOf, eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
+import { addRoomyNode } from "../fixtures/roomy_node.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
 import { caseHard as caseHard, caseWorkloads } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
@@ -364,12 +365,7 @@ Deno.test("the admission webhook", {
       return said;
     };
     // Without nodes every grant is more than they have.
-    const spec = { podCIDR: "10.42.0.0/24", podCIDRs: ["10.42.0.0/24"] };
-    await cluster.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "roomy" }, spec });
-    const allocatable = { cpu: "8", memory: "16Gi", pods: "110" };
-    const status = { capacity: allocatable, allocatable, conditions: [{ type: "Ready", status: "True" }] };
-    const patch = ["--subresource=status", "--type=merge", "-p", JSON.stringify({ status })];
-    assert.equal((await cluster.cluster.kubectl(["patch", "node", "roomy", ...patch])).code, 0);
+    await addRoomyNode(cluster.cluster, { cpu: "8", memory: "16Gi", pods: "110" });
     await eventually("the front knows the node", async () => {
       const said = await warned("plain", {});
       return !/Warning/.test(said) || said;
