@@ -188,8 +188,8 @@ async function tailnetOf(
   if (!asks) return undefined;
   return await nodesFromSocket(usualSocket).catch(() => {
     session.note(
-      "There is no tailscaled here to list the nodes. Save them where there is one: tailscale status --json > nodes.json, " +
-        "then use -f nodes.json. Or enter the node's name.",
+      "There is no tailscaled here to list the nodes. Enter the node's name, or save the list where there is one, and use " +
+        "-f nodes.json:\n  tailscale status --json > nodes.json",
     );
     return undefined;
   });

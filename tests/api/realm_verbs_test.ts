@@ -185,6 +185,8 @@ Deno.test("verbs about realms", {
     assert.match(first.err, /Valid until \S+, when the last grant \(late\) ends/);
     const short = await issued("--for", "1h");
     assert.ok(Math.abs(short.expires - Date.now() - 3_600_000) < 10_000, short.err);
+    // At trust level public a grant without an end ends after 30 days.
+    await cluster.realms.patch("bob-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
     await cluster.grants.patch("late", { spec: { validity: { validUntil: null } } }, { type: "merge" });
     await eventually("the grant has no end", async () => {
       const { status } = await cluster.grants.get("late");
