@@ -207,12 +207,21 @@ function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number
   }
   if (isOver(phase)) return [commandLine("Remove it from the list", `kubectl delete grant ${name}`)];
   if (phase !== "Active") return [commandLine("See why", `keystone explain grant ${name}`)];
+  // Its end is decided: it can't be extended, and access would not last.
+  if (object.spec.revocation || object.metadata?.deletionTimestamp) {
+    return [
+      commandLine("Follow it", `keystone explain grant ${name}`),
+      ...(object.spec.revocation?.immediate ? [] : [
+        commandLine("End it at once", `keystone grant revoke ${name} --now`),
+      ]),
+    ];
+  }
   const isSoon = ends !== undefined && Date.parse(ends) - now < 7 * 86_400_000;
   return [
-    ...(object.spec.revocation || ends === undefined ? [] : [
+    ...(ends === undefined ? [] : [
       commandLine(`${isSoon ? "It ends soon. " : ""}Extend it`, `keystone grant extend ${name} --by 30d`),
     ]),
     commandLine(`Give ${grantee} access`, `keystone realm kubeconfig ${grantee}`),
-    ...(object.spec.revocation ? [] : [commandLine("End it", `keystone grant revoke ${name}`)]),
+    commandLine("End it", `keystone grant revoke ${name}`),
   ];
 }
