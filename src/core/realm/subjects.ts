@@ -3,9 +3,13 @@ import type { Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8
 import type { RealmSubject } from "../../api/mod.ts";
 import { systemNamespace } from "../names.ts";
 
-/** Returns the RBAC subjects: the realm's subjects and their service accounts. */
+/** Returns the RBAC subjects: the realm's subjects, in an order of their own, and their service accounts. */
 export const subjectsOf = (subjects: readonly RealmSubject[], accounts: readonly string[]): Subject[] => [
-  ...subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
+  ...subjects.toSorted((a, b) => subjectKey(a) < subjectKey(b) ? -1 : 1).map(({ kind, name }) => ({
+    apiGroup: "rbac.authorization.k8s.io",
+    kind,
+    name,
+  })),
   ...accounts.map((name) => ({ kind: "ServiceAccount", namespace: systemNamespace, name })),
 ];
 

@@ -59,13 +59,25 @@ export function sumLists(all: Iterable<ResourceList>): Map<string, Quantity> {
 }
 
 /**
- * Formats quantities canonically, with sorted keys so that equal values give equal JSON. `hard` must not be modified.
+ * Largest count that a ResourceQuota accepts: the API server checks whole numbers by their thousandfold, in 64 bits
+ * (ValidateResourceQuantityValue in pkg/apis/core/validation).
+ */
+const mostCount = parseQuantity("9223372036854775");
+const amountKey = /(?:^|\.)(?:cpu|memory|ephemeral-storage)$|requests\.storage$|hugepages-/;
+
+/** Returns a count as a ResourceQuota accepts it: sums and derived counts may be larger. */
+const bounded = (key: string, quantity: Quantity): Quantity =>
+  quantity.compare(mostCount) > 0 && !amountKey.test(key) ? mostCount : quantity;
+
+/**
+ * Formats quantities canonically, with sorted keys so that equal values give equal JSON. Counts are at most those that a
+ * ResourceQuota accepts. `hard` must not be modified.
  */
 export function shown(hard: ResourceList): Readonly<Record<string, string>> {
   const known = texts.get(hard);
   if (known) return known;
   const shown = Object.fromEntries(
-    [...hard.keys()].sort().map((key) => [key, hard.get(key)!.toString()]),
+    [...hard.keys()].sort().map((key) => [key, bounded(key, hard.get(key)!).toString()]),
   );
   texts.set(hard, shown);
   return shown;

@@ -221,3 +221,22 @@ Deno.test("hard: an invalid quantity in a status: zero, and its key stays", () =
   ]);
   assert.equal(quantitiesOf(null).size, 0);
 });
+
+Deno.test("counts beyond what a ResourceQuota accepts: shown as the most that it does; amounts stay", () => {
+  const most = (list: Record<string, string>) => shown(listFrom(list));
+  assert.deepEqual(
+    most({
+      pods: "9223372036854776",
+      "requests.example.com/gpu": "1E",
+      "limits.memory": "1E",
+      "requests.storage": "1E",
+    }),
+    {
+      "limits.memory": "1E",
+      pods: "9223372036854775",
+      "requests.example.com/gpu": "9223372036854775",
+      "requests.storage": "1E",
+    },
+  );
+  assert.deepEqual(most({ pods: "9223372036854775" }), { pods: "9223372036854775" });
+});
