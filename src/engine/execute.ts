@@ -124,8 +124,19 @@ export class ApiExecutor implements Executor {
   /** Forced, because Keystone owns the whole status. */
   async #applyStatus({ status, of }: Extract<Effect, { status: object }>, signal: AbortSignal): Promise<void> {
     const { fieldManager } = this.#options;
-    const object = { ...this.#headOf(of), status } as KubernetesObject;
-    this.#observe(of.kind, await this.#api(of.kind).applyStatus(object, { fieldManager, force: true, signal }));
+    const apply = (status: object) =>
+      this.#api(of.kind).applyStatus({ ...this.#headOf(of), status } as KubernetesObject, {
+        fieldManager,
+        force: true,
+        signal,
+      });
+    const written = await apply(status).catch((error) => {
+      // During an upgrade or a roll-back the custom resources may be older than this operator.
+      const unknown = unknownFields(error);
+      if (unknown.size === 0) throw error;
+      return apply(Object.fromEntries(Object.entries(status).filter(([field]) => !unknown.has(field))));
+    });
+    this.#observe(of.kind, written);
   }
 
   async #finalizer(effect: Extract<Effect, { finalizer: string }>, signal: AbortSignal): Promise<void> {
@@ -246,6 +257,14 @@ export class ApiExecutor implements Executor {
     await send(message, signal);
   }
 }
+
+/** Returns the fields of a status that the API server refuses to apply, because its schema doesn't have them. */
+const unknownFields = (error: unknown): Set<string> =>
+  new Set(
+    isApiError(error) && error.code === 500
+      ? [...error.message.matchAll(/\.status\.(\w+): field not declared in schema/g)].map(([, field]) => field!)
+      : [],
+  );
 
 /** Returns the name of the PodDisruptionBudget that refused an eviction, as the API server's answer gives it. */
 function budgetIn({ details }: ApiError): string | undefined {
