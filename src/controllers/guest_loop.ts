@@ -160,7 +160,7 @@ function confirmGuest(
   { pods, enforcements, pools }: Context,
   { world, plan, failed, faults }: ApplyOutcome<GuestWorld, GuestPlan>,
 ): Confirmed {
-  // A plan that failed comes again; with a watch that was stopped it would have to list the pods anew.
+  // A plan that failed comes again; with a watch that was stopped it would have to list the pods again.
   if (plan.needsPods || failed.length === 0) pods.want(guestNamespace(world.grantee), plan.needsPods);
   enforcements.set(world.grantee, enforcementsOf(world, plan, failed.map(failureOf), faults), world.now);
   pools.confirm(world, plan);

@@ -3,7 +3,7 @@ import type { Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8
 import type { RealmSubject } from "../../api/mod.ts";
 import { systemNamespace } from "../names.ts";
 
-/** Returns the RBAC subjects: the realm's subjects, in an order of their own, and their service accounts. */
+/** Returns the RBAC subjects: the realm's subjects, sorted, and their service accounts. */
 export const subjectsOf = (subjects: readonly RealmSubject[], accounts: readonly string[]): Subject[] => [
   ...subjects.toSorted((a, b) => subjectKey(a) < subjectKey(b) ? -1 : 1).map(({ kind, name }) => ({
     apiGroup: "rbac.authorization.k8s.io",
