@@ -73,7 +73,7 @@ Deno.test({
       await writer.close().catch(() => {});
       const { code } = await child.status;
       assert.equal(code, 130);
-      assert.match(screen, /\d+ d \d+ h left.*Grant\s+lent is on notice\./s);
+      assert.match(screen, /\d+ d( \d+ h)? left.*Grant\s+lent is on notice\./s);
       for (const row of screen.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, "").split(/[\r\n]+/)) {
         if (/left,|with the reason "moving"\./.test(row) && !row.startsWith("Grant lent is revoked")) {
           assert.ok([...row].length < 60, row);
