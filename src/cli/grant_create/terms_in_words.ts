@@ -45,7 +45,8 @@ export function amountsInWords(hard: Readonly<Record<string, string | number>>):
   const said = new Map(
     Object.entries(hard).map(([key, amount]) => {
       const noun = nouns[quotaKey(key)] ?? /^requests\.(.+\/.+)$/.exec(key)?.[1];
-      return [quotaKey(key), noun === undefined ? `${key} ${amount}` : `${amount} ${noun}`];
+      const one = String(amount) === "1" ? noun?.replace(/^(core|pod)s$/, "$1") : noun;
+      return [quotaKey(key), one === undefined ? `${key} ${amount}` : `${amount} ${one}`];
     }),
   );
   const compute = ["requests.cpu", "requests.memory"].filter((key) => said.has(key));

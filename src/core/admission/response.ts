@@ -102,7 +102,9 @@ function termsResponse(
   const { metadata, spec } = partsOf(object);
   const name = String(partsOf(metadata).name ?? "");
   if (kind === "Grant") {
-    return { allowed: true, warnings: grantWarnings(name, grantSpec.parse(spec), world) };
+    const before = grantSpec.safeParse(partsOf(oldObject).spec);
+    const stored = before.success ? before.data : undefined;
+    return { allowed: true, warnings: grantWarnings(name, grantSpec.parse(spec), world, stored) };
   }
   if (kind === "Realm") {
     const before = realmSpec.safeParse(partsOf(oldObject).spec);

@@ -1,4 +1,5 @@
 /** Warnings about the spec of a Grant or Realm that is valid but likely wrong, for the user who applies it. */
+import { isDeepStrictEqual } from "node:util";
 import { countText, isOrAre } from "../plain_text.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
@@ -42,14 +43,18 @@ const factsOf = (name: string, spec: GrantSpec, now: number): GrantFacts => ({
   status: {},
 });
 
-/** Returns the warnings about a Grant's terms. */
-export function grantWarnings(name: string, spec: GrantSpec, world: TermsWorld): string[] {
+/**
+ * Returns the warnings about a Grant's terms.
+ *
+ * @param before the stored terms: what the nodes lack is not said again while the amounts stay
+ */
+export function grantWarnings(name: string, spec: GrantSpec, world: TermsWorld, before?: GrantSpec): string[] {
   const grant = factsOf(name, spec, world.now);
   return [
     ...partyWarnings(spec, world),
     ...validityWarnings(grant, world.now),
     ...quotaWarnings(spec),
-    ...fitWarnings(spec, world.cluster),
+    ...(isDeepStrictEqual(before?.hard, spec.hard) ? [] : fitWarnings(spec, world.cluster)),
     ...ceilingWarnings(grant, world),
     ...destinationWarnings(spec, world),
   ];

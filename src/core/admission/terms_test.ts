@@ -1,3 +1,4 @@
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import assert from "node:assert/strict";
 import { grant, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import { defaultSettings, type GrantSpec, type RealmSpec } from "../../api/mod.ts";
@@ -78,6 +79,15 @@ for (const [that, more, expected] of cases) {
     for (const [index, pattern] of expected.entries()) assert.match(warnings[index]!, pattern);
   });
 }
+
+Deno.test("terms: more than the nodes have: a warning, but not again while the amounts stay", () => {
+  const schedulable = new Map([["requests.cpu", parseQuantity("1")], ["requests.memory", parseQuantity("64Gi")]]);
+  const small = world({ cluster: { ranges: [], extendedKeys: [], storageClasses: [], schedulable } });
+  const lent = spec({ hard: { cpu: "2", memory: "1Gi" } });
+  assert.match(grantWarnings("g", lent, small).join(), /2 requests\.cpu \(the nodes have 1\)/);
+  assert.deepEqual(grantWarnings("g", { ...lent, revocation: {} }, small, lent), []);
+  assert.match(grantWarnings("g", spec({ hard: { cpu: "3", memory: "1Gi" } }), small, lent).join(), /3 requests\.cpu/);
+});
 
 Deno.test("terms: the cluster's ranges are not known: a warning says that destinations stay closed", () => {
   const unknown = { ranges: [], rangesUnknown: "Nobody knows.", extendedKeys: [], storageClasses: [] };
