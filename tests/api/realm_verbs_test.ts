@@ -258,6 +258,15 @@ Deno.test("verbs about realms", {
   await Deno.remove(folder, { recursive: true });
 });
 
+for (const shell of Object.keys(bare).filter((name) => !shells.includes(name))) {
+  const reason = `${shell} is not installed. Install the package ${shell}.`;
+  if (Deno.env.get("KEYSTONE_E2E") === "require") {
+    Deno.test(`completion in ${shell}`, () => {
+      throw new Error(`KEYSTONE_E2E=require, but the test can't run: ${reason}`);
+    });
+  } else console.log(`not run: ${reason} (completion in ${shell})`);
+}
+
 /** Scripts that print what the shell's completion function offers for $LINE. */
 const askingScripts: Readonly<Record<string, string>> = {
   bash: `source <(keystone completion bash)
