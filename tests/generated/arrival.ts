@@ -107,14 +107,15 @@ function missingOf(view: NamespaceView, { kind, name, resourceVersion }: Applied
     }
     case "Job":
       return missingOfJob(view, object, missing);
-    case "CronJob":
+    case "CronJob": {
       if (spec.suspend) return [];
-      // The next Job waits for this one, by the CronJob's own policy (event JobAlreadyActive).
-      if (spec.concurrencyPolicy === "Forbid" && view.ownedBy("Job", metadata.uid).some((job) => !isOver(job))) {
-        return [];
-      }
-      if (!(Date.now() - Date.parse(status.lastScheduleTime) < 399 * 86_400_000)) return missing("no Job yet");
-      return view.ownedBy("Job", metadata.uid).flatMap((job) => missingOfJob(view, job, missing));
+      const jobs = view.ownedBy("Job", metadata.uid);
+      // By its own policy the next Job waits for one that has not ended (event JobAlreadyActive).
+      const waits = spec.concurrencyPolicy === "Forbid" && jobs.some((job) => !isOver(job));
+      const isDue = !(Date.now() - Date.parse(status.lastScheduleTime) < 399 * 86_400_000);
+      if (isDue && !waits) return missing("no Job yet");
+      return jobs.flatMap((job) => missingOfJob(view, job, missing));
+    }
     case "HorizontalPodAutoscaler": {
       const { kind: target, name: of } = spec.scaleTargetRef;
       const replicas = view.named(target, of)?.spec.replicas;
