@@ -4,7 +4,8 @@ import type { Io } from "./io.ts";
 import { createProgram } from "./program.ts";
 import { leavesOf, verbPath } from "./program_help.ts";
 
-const silent: Io = {
+/** Input and output for reading the program without running it: prints nothing, reads nothing. */
+export const silentIo: Io = {
   out: () => {},
   err: () => {},
   stdin: () => Promise.resolve(""),
@@ -21,7 +22,7 @@ const silent: Io = {
 
 /** The text of `docs/cli-reference.md`. */
 export function cliReference(): string {
-  const program = createProgram(silent);
+  const program = createProgram(silentIo);
   const sections = leavesOf(program).map((command) =>
     `## keystone ${verbPath(command)}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\`\n`
   );

@@ -12,7 +12,7 @@ export interface Moment {
 /** A time that was understood, in epoch milliseconds. */
 export interface WrittenInstant {
   at: number;
-  /** How it was written: with its offset from UTC, as a span, as a day without a time, or in local time. */
+  /** Form in which it was written: with its offset from UTC, as a span, as a day without a time, or in local time. */
   form: "exact" | "span" | "day" | "local";
   /** Sentence that names another reading. */
   note?: string;

@@ -49,7 +49,7 @@ export class CapacityLedger {
     signal.addEventListener("abort", () => this.#timer?.cancel(), { once: true });
   }
 
-  /** What grants are compared with; undefined while the nodes aren't known. */
+  /** Amounts that grants are compared with; undefined while the nodes aren't known. */
   get room(): ClusterRoom | undefined {
     return this.#there && {
       there: this.#there,

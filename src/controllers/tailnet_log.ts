@@ -4,7 +4,7 @@ import { spanText } from "../core/report/relative_time.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import type { Log } from "./operator_log.ts";
 
-/** What a person can see of the state; other changes need no line. */
+/** Parts of the state that the log reports; other changes need no line. */
 const formOf = (state: TailnetState): string =>
   state.kind === "unavailable"
     ? `unavailable ${state.reason}`

@@ -1,22 +1,7 @@
 /** Parses commands of the `keystone` program without running them. */
 import { type Command, CommanderError } from "commander";
-import type { Io } from "../../src/cli/io.ts";
+import { silentIo } from "../../src/cli/cli_reference.ts";
 import { createProgram } from "../../src/cli/program.ts";
-
-const nowhere: Io = {
-  out: () => {},
-  err: () => {},
-  stdin: () => Promise.resolve(""),
-  stdinIsFree: () => false,
-  terminal: false,
-  interactive: false,
-  width: 120,
-  env: () => undefined,
-  readTextFile: () => Promise.reject(new Error("not here")),
-  inputFiles: () => Promise.reject(new Error("not here")),
-  writeSecretFile: () => Promise.reject(new Error("not here")),
-  now: () => 0,
-};
 
 function* leavesOf(command: Command): Generator<Command> {
   if (command.commands.length === 0) yield command;
@@ -28,7 +13,7 @@ export type ParseProblem = { code: string; message: string } | undefined;
 
 /** Parses the words after `keystone`: verbs, arguments and flags have to exist, and flags to have usable values. */
 export function parseProblem(words: readonly string[]): ParseProblem {
-  const program = createProgram(nowhere);
+  const program = createProgram(silentIo);
   for (const leaf of leavesOf(program)) leaf.action(() => {});
   try {
     program.parse([...words], { from: "user" });

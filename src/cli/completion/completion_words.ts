@@ -1,4 +1,4 @@
-/** What may follow on the command line: verbs, flags and values, or names that only the cluster knows. */
+/** Words that may follow on the command line: verbs, flags and values, or names that only the cluster knows. */
 import type { Argument, Command, Option } from "commander";
 import { explainableWords } from "../explain/explained_resources.ts";
 import { firstClause } from "../program_help.ts";

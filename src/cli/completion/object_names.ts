@@ -24,7 +24,7 @@ async function listed(rest: RestClient, path: string, labelSelector?: string): P
   return items.map(({ metadata }) => metadata.name);
 }
 
-/** Where to look. */
+/** Place of the names. */
 export interface NamesScope {
   /** Namespace of `-n` or `--realm`, else the kubeconfig's. */
   namespace: string;

@@ -17,7 +17,7 @@ export interface WaitFlags {
   timeout?: number;
 }
 
-/** What is waited for. */
+/** Event that ends the wait. */
 interface Awaited {
   until: "ended" | "enforced";
   /** Said when the waiting ends early: what happens anyway, and how to go on waiting. */

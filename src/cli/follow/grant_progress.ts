@@ -1,4 +1,4 @@
-/** What a grant waits for, in words: towards its end, or until it is enforced. */
+/** Progress of a grant in words: towards its end, or until it is enforced. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { Grant } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
@@ -12,7 +12,7 @@ import type { DisruptionBudget, FollowedGrant } from "./grant_watch.ts";
 export interface GrantProgress {
   /** True if nothing more is to be waited for. */
   done: boolean;
-  /** What is being done, in a sentence that changes only with it. */
+  /** Present step as a sentence, which changes only with the step. */
   text: string;
   /** Epoch milliseconds at which the next step is due, if that is known. */
   until?: number;

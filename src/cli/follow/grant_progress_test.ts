@@ -1,4 +1,4 @@
-/** What is said while a grant ends or starts, and the lines on the terminal. */
+/** Messages while a grant ends or starts, and the lines on the terminal. */
 import assert from "node:assert/strict";
 import type { Grant } from "../../api/client/keystone.io@v1alpha1.ts";
 import { requestText } from "./busy_client.ts";

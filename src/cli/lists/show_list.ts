@@ -31,7 +31,7 @@ export interface ListView<S extends ListSources, T extends { name: string }> {
   unknown?: string;
 }
 
-/** What to show of a list. */
+/** Selection of a list. */
 export interface ListSelection<T> {
   /** Only these names; empty: all. */
   names: readonly string[];

@@ -4,7 +4,7 @@ import type { DesiredCondition } from "../conditions.ts";
 import { classOf, listFrom } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 
-/** What the cluster has, and which of it is promised more than once. */
+/** Amounts that the cluster has, and the keys that are promised more than once. */
 export interface ClusterRoom {
   /** Sums over the nodes that take guests' pods, by quota key. A resource that no node has is absent. */
   there: ResourceList;
