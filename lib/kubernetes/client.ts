@@ -1,9 +1,9 @@
-import { Semaphore } from "es-toolkit/promise";
+import { delay, Semaphore } from "es-toolkit/promise";
 import { abortable } from "./abortable.ts";
 import { type ClientCertificate, type ClientConfig, ConfigError, type Credentials } from "./client_config.ts";
 import { boundedText } from "./bounded_text.ts";
 import type { NodeTransport } from "./node_transport.ts";
-import { AnswerTooLarge, apiErrorFromResponse, ConnectionError } from "./errors.ts";
+import { AnswerTooLarge, type ApiError, apiErrorFromResponse, ConnectionError } from "./errors.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
 /** A finished exchange, for metrics. */
@@ -35,6 +35,11 @@ export interface RestClientOptions {
   maxInFlight?: number;
   /** Maximum size of a response to a unary call, in bytes. Default 32 MiB, far more than any object has. */
   maxAnswerBytes?: number;
+  /**
+   * Number of times that a request is sent again after a 429 or 5xx whose `Retry-After` says when, within its deadline,
+   * as client-go does (10 times there). Default 0: a work queue knows better what to retry; a command has none.
+   */
+  retriesWhenBusy?: number;
   /** Called for each exchange with the server; must not throw. */
   onRequest?: (record: RequestRecord) => void;
   /** Called for each warning of a response whose call has no separate `onWarning`; must not throw. */
@@ -50,8 +55,8 @@ export interface ClosableRestClient extends RestClient, Disposable {
 /**
  * Creates a client for one API server and user.
  *
- * After a 401 it requests fresh credentials from their source and retries once; nothing else is retried. Rejects as
- * described in {@linkcode RestClient}.
+ * After a 401 it requests fresh credentials from their source and retries once; else only `retriesWhenBusy` makes it
+ * retry. Rejects as described in {@linkcode RestClient}.
  *
  * ```ts
  * import { createRestClient, Kubeconfig } from "./mod.ts";
@@ -146,16 +151,19 @@ class HttpRestClient implements ClosableRestClient {
   }
 
   /**
-   * Sends the request, again after a 401 if there are fresh credentials or if the server's authority was replaced, and
-   * reads a 2xx response with `read`.
+   * Sends the request, again after a 401 if there are fresh credentials, if the server's authority was replaced or if
+   * it is busy, and reads a 2xx response with `read`.
    */
   async #exchange<R>(
     options: RequestOptions,
     { signal, deadline, stream }: { signal: AbortSignal; deadline: Deadline; stream: boolean },
     read: (response: Response) => Promise<R>,
   ): Promise<R> {
-    let [isRenewed, isReread] = [false, false];
+    let [isRenewed, isReread, retries] = [false, false, this.#options.retriesWhenBusy ?? 0];
+    let pauseMs = 0;
     for (;;) {
+      if (pauseMs > 0) await delay(pauseMs, { signal }).catch(() => signal.throwIfAborted());
+      pauseMs = 0;
       const getting = abortable(this.#config.credentials.current(), signal);
       const credentials = await (this.#config.credentials.attended ? deadline.suspend(getting) : getting);
       const startedAt = performance.now();
@@ -169,6 +177,10 @@ class HttpRestClient implements ClosableRestClient {
         if (onWarning) { for (const text of warningsIn(response)) onWarning(text); }
         if (response.ok) return await read(response);
         const error = apiErrorFromResponse(response, await this.#text(response, options), options);
+        if (saysWhen(error) && retries-- > 0) {
+          pauseMs = Math.max(error.retryAfterSeconds * 1000, 1);
+          continue;
+        }
         if (code !== 401 || isRenewed || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
           throw error;
         }
@@ -453,6 +465,11 @@ function warningsIn(response: Response): string[] {
 function dateOf(response: Response): number | undefined {
   const date = Date.parse(response.headers.get("date") ?? "");
   return Number.isNaN(date) ? undefined : date;
+}
+
+/** True if a busy server says when to try again, and did nothing. */
+function saysWhen(error: ApiError): error is ApiError & { retryAfterSeconds: number } {
+  return (error.code === 429 || error.code >= 500) && error.retryAfterSeconds !== undefined;
 }
 
 function deadlineError(options: RequestOptions, timeoutMs: number): DOMException {

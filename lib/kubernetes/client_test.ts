@@ -96,6 +96,37 @@ Deno.test("client: response other than 2xx, including redirects: ApiError", asyn
   assert.ok(stream instanceof ApiError && stream.code === 429);
 });
 
+Deno.test("client: busy server that says when to try again: retried if the client may, as often as it may", async () => {
+  let asked = 0;
+  const busyFor = (times: number, code: number, headers = { "retry-after": "0" }) => () =>
+    ++asked <= times ? new Response("busy", { status: code, headers }) : Response.json({ asked });
+  for (
+    const [retriesWhenBusy, answer, expected] of [
+      [2, busyFor(2, 429), 3],
+      [2, busyFor(2, 503), 3],
+      [2, busyFor(3, 429), "429 after 3"],
+      [0, busyFor(1, 429), "429 after 1"],
+      [2, busyFor(1, 503, {} as never), "503 after 1"],
+      [2, busyFor(1, 409), "409 after 1"],
+    ] as const
+  ) {
+    asked = 0;
+    await using lab = setUp(answer, { retriesWhenBusy });
+    const said = await lab.rest.performRequest({ method: "POST", path: "/x", bodyJson: {} }).catch((error) =>
+      `${error.code} after ${asked}`
+    );
+    assert.deepEqual(said, typeof expected === "number" ? { asked: expected } : expected);
+  }
+});
+
+Deno.test("client: busy server that asks to wait longer than the deadline: the wait ends with it", async () => {
+  await using lab = setUp(() => new Response("busy", { status: 429, headers: { "retry-after": "100" } }), {
+    retriesWhenBusy: 1,
+    timeoutMs: 50,
+  });
+  assert.equal((await rejection(lab.rest.performRequest(GET))).name, "TimeoutError");
+});
+
 Deno.test("client: 2xx without JSON: error, unless another type was requested", async () => {
   await using lab = setUp(() => new Response("<html>log in</html>", { headers: { "content-type": "text/html" } }));
   const error = await rejection(lab.rest.performRequest(GET));

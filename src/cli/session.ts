@@ -86,6 +86,7 @@ export class Session {
     const rest = createRestClient(busy ? busy.quietFor(config) : config, {
       userAgent: `keystone-cli/${version}`,
       timeoutMs: this.flags.requestTimeout ?? 15_000,
+      retriesWhenBusy: 10,
       onWarning: (text) => this.warn(text),
       ...more,
     });

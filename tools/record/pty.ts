@@ -27,7 +27,8 @@ export function runOnTerminal(command: string, { columns, cwd, env = {}, echo = 
       "/dev/null",
     ],
     cwd,
-    env: { TERM: "xterm-256color", COLUMNS: String(columns), ...env },
+    // script(1) starts the user's shell, and shells differ.
+    env: { SHELL: "/bin/sh", TERM: "xterm-256color", COLUMNS: String(columns), ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
