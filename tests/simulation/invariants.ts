@@ -38,6 +38,8 @@ interface Memory {
   name: string;
   grantee: string;
   spec: GrantSpec;
+  /** Its terms since the last rest: an operator may have seen a new trust level and not yet the latest terms. */
+  specs: GrantSpec[];
   present: boolean;
   terminal: boolean;
   wasActive: boolean;
@@ -174,6 +176,7 @@ export class Invariants {
       name: object.metadata.name,
       grantee: spec.granteeRealm,
       spec,
+      specs: [spec],
       present: true,
       terminal: false,
       wasActive: false,
@@ -200,7 +203,7 @@ export class Invariants {
     this.#levels.set(name, levels);
     for (const memory of this.#grants.values()) {
       if (memory.grantee !== name) continue;
-      raise(memory.most, given(memory.spec, level));
+      for (const spec of memory.specs) raise(memory.most, given(spec, level));
       memory.cuts.push(this.#world.now + this.#noticeMs(memory));
     }
   }
@@ -242,6 +245,7 @@ export class Invariants {
       // A change after the end doesn't undo what ended, though a later one may be set before the operator shows it.
       const lapsed = this.#endOf(memory) <= now;
       memory.spec = spec;
+      memory.specs.push(spec);
       memory.cuts.push(lapsed ? now : now + this.#noticeMs(memory));
       raise(memory.most, this.#mostOf(spec));
     }
@@ -510,6 +514,7 @@ export class Invariants {
   atRest(): void {
     const { now } = this.#world;
     for (const memory of this.#grants.values()) {
+      memory.specs = [memory.spec];
       this.#endIsAnnounced(memory);
       this.#noteDrained(memory);
       // A later one may begin before the next rest.
@@ -566,6 +571,8 @@ export class Invariants {
     const sum = new Map<string, number>();
     for (const memory of this.#to(grantee)) {
       if (!this.#mayHold(memory)) continue;
+      // What was cut at its end may stay so after the operator's clock was set back to before that.
+      if (this.#around.aheadMs !== 0 && this.#untilOf(memory) <= this.#world.now) return;
       const status = statusOf(this.#world.get("grants", memory.name)!);
       const draining = status.conditions?.find(({ type }) => type === "Draining");
       if (status.phase !== "Active" || draining?.status !== "False") return;
