@@ -3,6 +3,7 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../src/api/mod.ts";
 import {
   emptyAnnotation,
+  keptAnnotation,
   freezeAnnotation,
   guestFlowName,
   guestNamespace,
@@ -367,7 +368,7 @@ interface Comparison {
   isDrained(namespace: string): boolean;
   /** It is terminating in one of them only, held up by a pod. */
   isHeldUp(namespace: string): boolean;
-  /** A grant to it may begin: whether the namespace was recorded as empty before depends on the order. */
+  /** A grant to it may begin: whether the namespace was closed before, empty or with claims, depends on the order. */
   isBeginning(namespace: string): boolean;
 }
 
@@ -403,7 +404,7 @@ function dumpOf(
     // annotations.
     const remembered = kind !== "namespaces" ? [] : [
       ...(isRemade(name) ? [madeAnnotation, volumesAnnotation] : []),
-      ...(isBeginning(name) ? [emptyAnnotation] : []),
+      ...(isBeginning(name) ? [emptyAnnotation, keptAnnotation] : []),
     ];
     const noted = Object.fromEntries(
       Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
