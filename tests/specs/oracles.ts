@@ -217,11 +217,13 @@ export function leftoversOf(state: ViewState): string[] {
 
 /** Returns the faults in the API server's refusal of a value of this field. */
 export function refusalFaults({ code, message }: { code: number; message: string }, names: string[]): string[] {
+  // For a field that the schema doesn't have, the API server itself quotes the whole stored object.
+  const own = /strict decoding error/.test(message) ? message.replace(/"(?:[^"\\]|\\.)*"/g, "") : message;
   const ofTheRule = /failed rule|no such key|internal error|cost budget|runtime error/i;
   return [
     ...(code === 422 || code === 400 ? [] : [`is refused with ${code}`]),
     ...(names.some((name) => message.includes(name)) ? [] : [`doesn't name ${names.at(-1)}`]),
     ...(ofTheRule.test(message) ? ["names the rule, not the value"] : []),
-    ...(message.length > 8192 ? [`is ${message.length} characters long`] : []),
+    ...(own.length > 8192 ? [`is ${own.length} characters long`] : []),
   ].map((fault) => `the refusal ${fault}: ${message.slice(0, 400)}`);
 }
