@@ -63,6 +63,9 @@ export interface GrantCard {
   problems: readonly string[];
 }
 
+/** One grant in a line. */
+export type GrantLine = Pick<GrantCard, "name" | "state" | "tone" | "span">;
+
 /** One realm or SuperEntity on the page, with its grants. */
 export interface RealmCard {
   name: string;
@@ -74,6 +77,8 @@ export interface RealmCard {
   /** Names and values that only the lender sees. */
   facts: readonly (readonly [name: string, value: string])[];
   grants: readonly GrantCard[];
+  /** Grants in one line each, where there are too many for more. */
+  lines: readonly GrantLine[];
   /** Number of grants that are not on this page. */
   omitted: number;
 }
@@ -94,9 +99,11 @@ export interface PageView {
   only?: string;
 }
 
-/** Grants of one realm on the overview, and on the page of one realm. */
-const mostOnOverview = 10;
-const mostGrants = 200;
+/** Grants that the overview shows with their amounts; if there are more, it has a line for each of so many. */
+const mostOnOverview = 12;
+const mostLines = 60;
+/** Grants on the page of one realm. */
+const mostOfRealm = 50;
 
 /** Returns the page of this caller. `only` is the realm to show, if not all. */
 export function pageView(caller: PageCaller, world: PageWorld, only?: string): PageView {
@@ -110,12 +117,16 @@ export function pageView(caller: PageCaller, world: PageWorld, only?: string): P
 type Part = Omit<PageView, "lender" | "node" | "login" | "now">;
 
 function lenderPage(world: PageWorld, only: string | undefined): Part {
-  const grants = readable(world.grants);
+  const grants = only === undefined && world.grants.length > mostOnOverview ? world.grants : readable(world.grants);
   const byGrantee = Map.groupBy(grants, ({ spec }) => spec.granteeRealm);
   const known = new Set([...world.realms, ...world.superEntities].map(({ name }) => name));
   const missing = [...byGrantee.keys()].filter((name) => !known.has(name));
-  const most = only === undefined ? mostOnOverview : mostGrants;
-  const cardsOf = (name: string) => grantCards(byGrantee.get(name) ?? [], world, most, lenderCard);
+  const isBrief = only === undefined && grants.length > mostOnOverview;
+  const cardsOf = (name: string) => {
+    const all = byGrantee.get(name) ?? [];
+    if (isBrief) return grantLines(all, world.now, Math.max(1, Math.floor(mostLines / byGrantee.size)));
+    return only === undefined || name === only ? grantCards(all, world, lenderCard) : nothing;
+  };
   const cards: RealmCard[] = [
     ...world.realms.map((realm) => ({ ...realmCard(realm, true), ...cardsOf(realm.name) })),
     ...world.superEntities.map((entity) => ({ ...entityCard(entity), ...cardsOf(entity.name) })),
@@ -146,7 +157,7 @@ function guestPage({ realms }: PageCaller, world: PageWorld, only: string | unde
   const cards = realms.filter((name) => only === undefined || name === only).map((name): RealmCard => {
     const realm = world.realms.find((each) => each.name === name);
     const card = realm ? realmCard(realm, false) : missingCard(name);
-    return { ...card, ...grantCards(byGrantee.get(name) ?? [], world, mostGrants, guestCard) };
+    return { ...card, ...grantCards(byGrantee.get(name) ?? [], world, guestCard) };
   });
   const active = grants.filter(({ status }) => status.phase === "Active").length;
   return {
@@ -168,21 +179,30 @@ const readable = (grants: readonly GrantFacts[]): GrantFacts[] => grants.map(rea
 
 type MakeCard = (grant: GrantFacts, amounts: Pick<GrantCard, "amounts" | "others">, now: number) => GrantCard;
 
-function grantCards(
-  grants: readonly GrantFacts[],
-  world: PageWorld,
-  most: number,
-  make: MakeCard,
-): { grants: GrantCard[]; omitted: number } {
+type Grants = Pick<RealmCard, "grants" | "lines" | "omitted">;
+
+const nothing: Grants = { grants: [], lines: [], omitted: 0 };
+
+const inOrder = (grants: readonly GrantFacts[]): GrantFacts[] =>
+  grants.toSorted((a, b) => byState(a, b) || byName(a, b));
+
+function grantLines(grants: readonly GrantFacts[], now: number, most: number): Grants {
+  const lines = inOrder(grants).slice(0, most).map((grant): GrantLine => {
+    const { name, state, tone, span } = sharedCard(grant, now);
+    return { name, state, tone, span };
+  });
+  return { grants: [], lines, omitted: grants.length - lines.length };
+}
+
+function grantCards(grants: readonly GrantFacts[], world: PageWorld, make: MakeCard): Grants {
   const sums = grantAmounts(grants, (realm) => world.used(guestNamespace(realm)));
-  const sorted = grants.toSorted((a, b) => byState(a, b) || byName(a, b));
-  const cards = sorted.slice(0, most).map((grant) => {
+  const cards = inOrder(grants).slice(0, mostOfRealm).map((grant) => {
     const amounts = sums.get(grant.name)!;
     if (isOver(grant.status.phase ?? "")) return make(grant, { amounts: [], others: [] }, world.now);
     const { rows, others } = amountRows(amounts, Object.keys(grant.spec.hard));
     return make(grant, { amounts: rows, others: others.map((key) => `${amounts.granted[key]} ${key}`) }, world.now);
   });
-  return { grants: cards, omitted: grants.length - cards.length };
+  return { grants: cards, lines: [], omitted: grants.length - cards.length };
 }
 
 const lenderCard: MakeCard = (grant, amounts, now) => {
@@ -267,7 +287,7 @@ export function spanOf(begins: string, ends: string | undefined, now: number): S
   return { begins, ends, ...(Number.isFinite(over) ? { over } : {}) };
 }
 
-type Head = Omit<RealmCard, "grants" | "omitted">;
+type Head = Omit<RealmCard, keyof Grants>;
 
 function realmCard(realm: RealmFacts, isLender: boolean): Head {
   const { name, spec, status, trustedNode } = realm;

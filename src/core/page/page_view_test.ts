@@ -48,11 +48,13 @@ Deno.test("page: one realm: only for those who may see it", () => {
   assert.deepEqual(pageView(guest, pageScene(), "carol-office").realms, []);
 });
 
-Deno.test("page: many grants: ten on the overview, two hundred on the page of the realm", () => {
+Deno.test("page: many grants: a line for each of sixty on the overview, fifty with amounts on the page of the realm", () => {
   const grants = Array.from({ length: 300 }, (_, index) => grant({ name: `g${index}` }));
   const world = { ...pageScene(), grants };
-  assert.deepEqual([pageView(lender, world).realms[0]!].map((card) => [card.grants.length, card.omitted]), [[10, 290]]);
-  assert.equal(pageView(lender, world, "bob-home").realms[0]!.grants.length, 200);
+  const [card] = pageView(lender, world).realms;
+  assert.deepEqual([card!.grants.length, card!.lines.length, card!.omitted], [0, 60, 240]);
+  const [whole] = pageView(lender, world, "bob-home").realms;
+  assert.deepEqual([whole!.grants.length, whole!.lines.length, whole!.omitted], [50, 0, 250]);
 });
 
 Deno.test("page: a grant whose amounts can't be read is shown with the reason, and costs the others nothing", () => {

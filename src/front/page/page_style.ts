@@ -36,7 +36,7 @@ thead th{color:var(--quiet);font-size:.875rem}
 .bar,.line{border-radius:.25rem}th:first-child{width:42%}
 .bar{display:block;width:100%;max-width:16rem;height:.5rem}.line{display:block;width:100%;height:.375rem;margin:.25rem 0}
 .rail{fill:var(--rail)}.fill{fill:var(--fill)}.near{fill:var(--near)}
-ul{margin:0;padding-left:1.25rem}
+ul.lines{list-style:none;padding:0}.lines li{margin:.25rem 0}ul{margin:0;padding-left:1.25rem}
 a{color:var(--link)}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}

@@ -1,12 +1,13 @@
 /** One realm with its grants. */
 import type { RealmCard } from "../../core/page/page_view.ts";
+import { GrantLines } from "./grant_lines.tsx";
 import { GrantArticle } from "./grant_article.tsx";
 import { Badge } from "./badge.tsx";
 import { Instant } from "./instant.tsx";
 
 /** A realm: its state, facts for the lender, and its grants. */
 export function RealmSection({ realm, now, isAlone }: { realm: RealmCard; now: string; isAlone: boolean }) {
-  const { name, state, tone, message, seen, facts, grants, omitted } = realm;
+  const { name, state, tone, message, seen, facts, grants, lines, omitted } = realm;
   const id = `realm-${name}`;
   return (
     <section aria-labelledby={id} class="realm">
@@ -32,13 +33,14 @@ export function RealmSection({ realm, now, isAlone }: { realm: RealmCard; now: s
           )}
         </dl>
       )}
-      {grants.length === 0 ? <p class="quiet">No grants.</p> : ""}
+      {grants.length + lines.length === 0 ? <p class="quiet">No grants.</p> : ""}
+      {lines.length === 0 ? "" : <GrantLines lines={lines} now={now} />}
       {grants.map((grant) => <GrantArticle grant={grant} now={now} />)}
-      {omitted === 0 ? "" : (
+      {omitted + lines.length === 0 ? "" : (
         <p>
           {isAlone
             ? `${omitted} more: keystone grant list`
-            : <a href={`/realm/${encodeURIComponent(name)}`}>{`${omitted} more grants of ${name}`}</a>}
+            : <a href={`/realm/${encodeURIComponent(name)}`}>{`All grants of ${name}`}</a>}
         </p>
       )}
     </section>
