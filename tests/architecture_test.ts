@@ -9,7 +9,7 @@ async function* sources(folder: string): AsyncGenerator<{ path: string; text: st
   for await (const entry of Deno.readDir(`${root}${folder}`)) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory) yield* sources(path);
-    else if (entry.name.endsWith(".ts")) yield { path, text: await Deno.readTextFile(`${root}${path}`) };
+    else if (/\.tsx?$/.test(entry.name)) yield { path, text: await Deno.readTextFile(`${root}${path}`) };
   }
 }
 

@@ -5,7 +5,7 @@
  * they were not run and why, `require` fails, `off` skips them.
  */
 import { startLab } from "./lab/lab.ts";
-import { imageObstacle, nodeObstacle, prometheusObstacle } from "./lab/node_obstacle.ts";
+import { browserObstacle, imageObstacle, nodeObstacle, prometheusObstacle } from "./lab/node_obstacle.ts";
 
 interface Suite {
   name: string;
@@ -22,6 +22,8 @@ interface Suite {
   image?: boolean;
   /** True if a part of the suite needs Prometheus. */
   prometheus?: boolean;
+  /** True if it needs a browser. */
+  browser?: boolean;
   /** True if its files share one cluster (`sharedLab`), because starting one takes longer than most of them. */
   oneLab?: boolean;
 }
@@ -50,6 +52,13 @@ const suites: Suite[] = [
       "tests/hostile/hostile_attacks_test.ts",
     ],
     lab: [],
+  },
+  {
+    name: "page",
+    what: "the page in a real browser: lender, guest and stranger, small and wide, light and dark, without scripts",
+    args: ["tests/page"],
+    lab: [],
+    browser: true,
   },
   {
     name: "simulation",
@@ -160,6 +169,8 @@ async function run(suite: Suite, place: string): Promise<void> {
   if (noImage) notRun.push(`part of ${suite.name}: ${noImage}`);
   const noPrometheus = suite.prometheus ? prometheusObstacle() : undefined;
   if (noPrometheus) notRun.push(`part of ${suite.name}: ${noPrometheus}`);
+  const noBrowser = suite.browser ? browserObstacle() : undefined;
+  if (noBrowser) notRun.push(`${suite.name}: ${noBrowser}`);
   const lab = [...suite.lab, ...(suite.node && !obstacle ? ["node", "dns"] : [])];
   if (lab.length > 0 && !(await deno(["run", "-A", "tests/lab/main.ts", "build", ...lab], "inherit")).success) {
     total.failed++;

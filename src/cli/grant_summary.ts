@@ -4,21 +4,20 @@ import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { type ConfigMap, CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
 import { minQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
 import type { Grant } from "../api/client/keystone.io@v1alpha1.ts";
-import type { GrantFacts } from "../core/facts.ts";
 import { guideKey, guideName } from "../core/guest/objects/guide.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
-import { sidedResources, type TighterUse, tighterUse } from "../core/report/tighter_use.ts";
 import {
-  allot,
-  type Claim,
-  largerList,
-  listFrom,
-  quantitiesOf,
-  quotaKey,
-  shown,
-  sumLists,
-} from "../core/resources/quota_lists.ts";
+  amountsInForce,
+  endOfGrant,
+  type GrantAmounts,
+  type GrantObject,
+  isOver,
+  readableGrant,
+  usesOf,
+} from "../core/report/grant_amounts.ts";
+import type { TighterUse } from "../core/report/tighter_use.ts";
+import { allot, listFrom, quantitiesOf, quotaKey, shown } from "../core/resources/quota_lists.ts";
 
 export { relative } from "../core/report/relative_time.ts";
 
@@ -46,12 +45,6 @@ export interface GrantSummary {
   reductions?: GuideReduction[];
 }
 
-/** A grant's amounts and their use by every key of the quota, also those that its terms don't name. */
-export interface GrantAmounts {
-  granted: Readonly<Amounts>;
-  used: Readonly<Amounts>;
-}
-
 /** A reduction in the guide: amounts that hold until its instant, and those afterwards. */
 export interface GuideReduction {
   /** RFC 3339. */
@@ -70,79 +63,11 @@ function freeOf(granted: Record<string, string>, used: Record<string, string>): 
   );
 }
 
-/** The part of a Grant that summaries are of. */
-export type GrantObject = Pick<GrantFacts, "name" | "spec" | "status">;
-
-/**
- * Returns the grants of these objects. One whose amounts can't be read, because another version of the custom resource
- * admitted it, has none, and a message that says so; the others are listed as usual.
- */
+/** Returns the grants of these objects; one whose amounts can't be read has none, and a message that says so. */
 export const grantObjectsOf = (objects: readonly Grant[]): GrantObject[] =>
-  objects.map(({ metadata, spec, status = {} }) => {
-    const grant = { name: metadata!.name!, spec, status };
-    try {
-      listFrom(spec.hard);
-      quantitiesOf(status.hard);
-      return grant;
-    } catch (error) {
-      const { grantorRealm = "", granteeRealm = "" } = spec ?? {};
-      const message = `Its amounts can't be read: ${(error as Error).message}`;
-      return { ...grant, spec: { grantorRealm, granteeRealm, hard: {} }, status: { ...status, hard: {}, message } };
-    }
-  });
+  objects.map(({ metadata, spec, status = {} }) => readableGrant({ name: metadata!.name!, spec, status }));
 
-/** Returns the amounts in force, with defaults; before the operator has seen the grant, those of its terms. */
-const amountsInForce = ({ spec, status }: GrantObject): Amounts => ({ ...status.hard ?? shown(listFrom(spec.hard)) });
-
-/**
- * Returns the amounts of each grant, with the use of its guest namespace that is attributed to it as the operator does.
- *
- * @param used use of a guest namespace; undefined: unknown, so that of the status counts
- */
-export function grantAmounts(
-  grants: readonly GrantObject[],
-  used: (realm: string) => Readonly<Amounts> | undefined,
-): Map<string, GrantAmounts> {
-  const all = new Map<string, GrantAmounts>();
-  for (const [realm, ofRealm] of Map.groupBy(grants, ({ spec }) => spec.granteeRealm)) {
-    const inUse = used(realm);
-    const attributed = inUse && allot(ofRealm.filter(({ status }) => status.phase === "Active").map(claimOf), inUse);
-    for (const grant of ofRealm) {
-      const { name, status } = grant;
-      const known = attributed ? shown(attributed.get(name) ?? new Map()) : Object.fromEntries(
-        Object.entries(status.actualUsage ?? {}).map(([key, value]) => [quotaKey(key), value]),
-      );
-      all.set(name, { granted: amountsInForce(grant), used: known });
-    }
-  }
-  return all;
-}
-
-function claimOf(grant: GrantObject): Claim {
-  const { name, status } = grant;
-  const held = (status.reductions ?? []).map(({ hard }) => quantitiesOf(hard))
-    .reduce(largerList, quantitiesOf(amountsInForce(grant)));
-  const endsAt = Date.parse(endOf(grant) ?? "");
-  return { name, hard: held, ...(Number.isFinite(endsAt) ? { endsAt } : {}) };
-}
-
-const endOf = ({ spec, status }: GrantObject): string | undefined =>
-  status.effectiveUntil ?? spec.validity?.validUntil ?? undefined;
-
-/** Returns the use of each resource that has requests and limits. */
-export function usesOf({ granted, used }: GrantAmounts): Record<string, TighterUse> {
-  return Object.fromEntries(
-    sidedResources.flatMap((resource) => {
-      const use = tighterUse(resource, granted, used);
-      const isGranted = use !== undefined && (use.side !== undefined || parseQuantity(use.granted).sign() > 0);
-      return isGranted ? [[resource, use]] : [];
-    }),
-  );
-}
-
-/** Returns whether a grant has ended, so that nothing of it is in force. */
-export const isOver = (phase: string): boolean => phase === "Revoked" || phase === "Expired";
-
+/** Returns a summary, by default with the use that the grant's status shows. */
 export function grantSummaryOf(grant: GrantObject, amounts?: GrantAmounts): GrantSummary {
   const { spec, status, name } = grant;
   const granted = shown(listFrom(spec.hard));
@@ -150,7 +75,7 @@ export function grantSummaryOf(grant: GrantObject, amounts?: GrantAmounts): Gran
     Object.entries(status.actualUsage ?? {}).map(([key, value]) => [quotaKey(key), value]),
   );
   const used = Object.fromEntries(Object.keys(granted).map((key) => [key, usage[key] ?? "0"]));
-  const ends = endOf(grant);
+  const ends = endOfGrant(grant);
   const phase = status.phase ?? "Pending";
   return {
     name,
@@ -276,8 +201,3 @@ export const useText = (use: TighterUse | undefined): string =>
 /** Returns the use with a bar before it. */
 export const useWithBar = (use: TighterUse | undefined): string =>
   use === undefined ? "-" : `${bar(use.used, use.granted)} ${useText(use)}`;
-
-/** Returns the sum of amounts. */
-export const sumOfAmounts = (all: readonly Readonly<Amounts>[]): Amounts => ({
-  ...shown(sumLists(all.map(quantitiesOf))),
-});

@@ -1,4 +1,4 @@
-import { imageObstacle, nodeObstacle, policyObstacle, prometheusObstacle } from "./node_obstacle.ts";
+import { browserObstacle, imageObstacle, nodeObstacle, policyObstacle, prometheusObstacle } from "./node_obstacle.ts";
 
 /**
  * Registers a test that needs a lab's node. On a machine that can't run one, `KEYSTONE_E2E=require` makes the test fail
@@ -32,6 +32,11 @@ export function prometheusTest(
   obstacle?: string,
 ): void {
   testUnless(prometheusObstacle() ?? obstacle, Deno.env.get("KEYSTONE_E2E"), name, body);
+}
+
+/** Registers a test that needs a browser, with the rules of {@linkcode prometheusTest}. */
+export function browserTest(name: string, body: (t: Deno.TestContext) => Promise<void>): void {
+  testUnless(browserObstacle(), Deno.env.get("KEYSTONE_E2E"), name, body);
 }
 
 function testUnless(

@@ -82,16 +82,33 @@ export function prometheusObstacle(machine: Machine = thisMachine()): string | u
     "`apt-get install -y --no-install-recommends prometheus`.";
 }
 
+/** Browsers that the tests of the page can drive. */
+const browsers = ["chromium", "google-chrome", "chromium-browser"];
+
+/** Returns the reason why this machine can't show the page to a browser, with the remedy; undefined when it can. */
+export function browserObstacle(machine: Machine = thisMachine()): string | undefined {
+  if (browsers.some((name) => inPath(name, machine))) return undefined;
+  return "Tests of the page need a browser, which is missing: `apt-get install -y --no-install-recommends chromium`.";
+}
+
+/** Returns the path of a browser. */
+export function browserPath(machine: Machine = thisMachine()): string {
+  const found = browsers.flatMap((name) => foldersOfPath().map((folder) => `${folder}/${name}`)).find(machine.has);
+  if (found === undefined) throw new Error(browserObstacle(machine));
+  return found;
+}
+
 /** Returns the folder that has all network plugins a node needs. */
 export function pluginFolder(machine: Pick<Machine, "has"> = thisMachine()): string | undefined {
   return PLUGIN_FOLDERS.find((folder) => PLUGINS.every((plugin) => machine.has(`${folder}/${plugin}`)));
 }
 
 function inPath(program: string, machine: Machine): boolean {
-  // The administrator's folders are not in every user's PATH, but root finds the node's programs there.
-  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"];
-  return folders.some((folder) => machine.has(`${folder}/${program}`));
+  return foldersOfPath().some((folder) => machine.has(`${folder}/${program}`));
 }
+
+/** The administrator's folders are not in every user's PATH, but root finds the node's programs there. */
+const foldersOfPath = (): string[] => [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"];
 
 function thisMachine(): Machine {
   return {

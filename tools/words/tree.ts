@@ -15,7 +15,7 @@ const skipped = [
 ];
 
 const readers: readonly { of: RegExp; read: (source: Source) => Prose[] }[] = [
-  { of: /\.ts$/, read: typescriptProse },
+  { of: /\.tsx?$/, read: typescriptProse },
   { of: /\.md$/, read: (source) => [markdownProse(source)] },
   { of: /\.(ya?ml|sh)$|(^|\/)(Containerfile|Kustomization)$|^\.ci\/run$/, read: (source) => [hashProse(source)] },
 ];

@@ -7,14 +7,12 @@ import { guideName } from "../../core/guest/objects/guide.ts";
 import { quotaName } from "../../core/guest/objects/quota.ts";
 import { guestNamespace } from "../../core/names.ts";
 import { problemConditions } from "../../core/report/grant_report.ts";
+import { type GrantAmounts, grantAmounts, isOver } from "../../core/report/grant_amounts.ts";
 import {
-  type GrantAmounts,
-  grantAmounts,
   grantObjectsOf,
   type GrantSummary,
   grantSummaryOf,
   guestGrants,
-  isOver,
   relative,
   useText,
   useWithBar,

@@ -8,17 +8,8 @@ import { trustOf } from "../../core/grant/lifecycle.ts";
 import { quotaName } from "../../core/guest/objects/quota.ts";
 import { guestNamespace } from "../../core/names.ts";
 import type { TighterUse } from "../../core/report/tighter_use.ts";
-import {
-  type GrantAmounts,
-  grantAmounts,
-  grantObjectsOf,
-  grantSummaryOf,
-  relative,
-  sumOfAmounts,
-  usesOf,
-  useText,
-  useWithBar,
-} from "../grant_summary.ts";
+import { type GrantAmounts, grantAmounts, sumOfAmounts, usesOf } from "../../core/report/grant_amounts.ts";
+import { grantObjectsOf, grantSummaryOf, relative, useText, useWithBar } from "../grant_summary.ts";
 import type { Session } from "../session.ts";
 import type { TableColumn } from "../table_layout.ts";
 import { amountLines } from "./amount_lines.ts";
