@@ -19,6 +19,8 @@ export function secondReading(
   type: "REQUEST" | "RESPONSE" = "REQUEST",
 ): { messages: SecondReading[]; error?: string; rest: number } {
   const messages: SecondReading[] = [];
+  // As ASCII a byte loses its highest bit and may become a line feed: of a request, no such byte is accepted.
+  HTTPParser.encoding = type === "REQUEST" ? "ascii" : "latin1";
   const parser = new HTTPParser(type);
   parser[HTTPParser.kOnHeadersComplete] = (info: {
     method: number;

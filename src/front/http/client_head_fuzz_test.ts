@@ -217,6 +217,11 @@ function read(text: string, random: SeededRandom): { head: ClientHead; text: str
   return undefined;
 }
 
+/** Compares two values; `assert.equal` takes longer than both parsers. */
+function same<T>(actual: T, expected: T): void {
+  if (actual !== expected) assert.equal(actual, expected);
+}
+
 const valuesOf = ({ headers }: SecondReading, name: string): string[] =>
   headers.filter(([each]) => each.toLowerCase().replaceAll("_", "-") === name).map(([, value]) => value);
 
@@ -245,13 +250,13 @@ function bodyBytes(head: Pick<ClientHead, "body">): { wire: string; data: string
 function onlyMessage(text: string, head: Pick<ClientHead, "body" | "upgrade">): SecondReading {
   const { wire, data } = bodyBytes(head);
   const { messages, error, rest } = secondReading(latin1Bytes(text + wire + next));
-  assert.equal(error, undefined);
+  same(error, undefined);
   const [first, second, ...more] = messages;
-  assert.equal(first!.body, data);
+  same(first!.body, data);
   assert.ok(first!.complete);
-  assert.equal(more.length, 0);
-  if (first!.upgrade) assert.equal(rest, next.length);
-  else assert.equal(second?.target, "/next");
+  same(more.length, 0);
+  if (first!.upgrade) same(rest, next.length);
+  else same(second?.target, "/next");
   return first!;
 }
 
@@ -259,17 +264,17 @@ function onlyMessage(text: string, head: Pick<ClientHead, "body" | "upgrade">): 
 function compareClient(head: ClientHead, text: string): void {
   const second = onlyMessage(text, head);
   // What and where.
-  assert.equal(second.method, head.method);
-  assert.equal(second.target.replace(/\?$/, ""), head.query === "" ? head.path : `${head.path}?${head.query}`);
+  same(second.method, head.method);
+  same(second.target.replace(/\?$/, ""), head.query === "" ? head.path : `${head.path}?${head.query}`);
   const url = new URL(second.target, "http://lender");
-  assert.equal(url.pathname, head.path);
-  assert.equal(url.host, "lender");
-  assert.equal(decodeURIComponent(head.path), head.path);
-  assert.deepEqual(valuesOf(second, "host"), [head.headers.get("host")]);
+  same(url.pathname, head.path);
+  same(url.host, "lender");
+  same(decodeURIComponent(head.path), head.path);
+  same(valuesOf(second, "host").join("\n"), head.headers.get("host"));
   if (head.upgrade !== undefined) assert.ok(second.upgrade);
   // Every header, so that no two readings of one differ.
   for (const [name] of second.headers) {
-    assert.equal(listOf(second, name.toLowerCase()), head.headers.get(name.toLowerCase()));
+    same(listOf(second, name.toLowerCase()), head.headers.get(name.toLowerCase()));
   }
 }
 
@@ -278,22 +283,25 @@ function compareUpstream(head: ClientHead): void {
   const text = upstreamHead(head, { path: head.path, host: apiServer, authorization: token });
   const second = onlyMessage(text, head);
   // Who.
-  assert.deepEqual(second.headers.filter(([name]) => identity.test(name)), [["authorization", token]]);
+  same(second.headers.filter(([name]) => identity.test(name)).join("\n"), `authorization,${token}`);
   // What and where.
-  assert.equal(second.method, head.method);
-  assert.equal(second.target, head.query === "" ? head.path : `${head.path}?${head.query}`);
-  assert.deepEqual(valuesOf(second, "host"), [apiServer]);
-  assert.equal(second.upgrade, head.upgrade !== undefined);
+  same(second.method, head.method);
+  same(second.target, head.query === "" ? head.path : `${head.path}?${head.query}`);
+  same(valuesOf(second, "host").join("\n"), apiServer);
+  same(second.upgrade, head.upgrade !== undefined);
   const framing = [...valuesOf(second, "content-length"), ...valuesOf(second, "transfer-encoding")];
   const { body } = head;
-  assert.deepEqual(framing, body.kind === "none" ? [] : [body.kind === "length" ? String(body.length) : "chunked"]);
+  same(framing.join("\n"), body.kind === "none" ? "" : body.kind === "length" ? String(body.length) : "chunked");
   const own = new Set(["host", "authorization", "connection", "upgrade", "content-length", "transfer-encoding"]);
   for (const [name] of second.headers) {
     assert.ok(own.has(name) || passing.has(name) || name.startsWith("kubectl-"), name);
   }
   for (const [name, value] of head.headers) {
     if (!passing.has(name) || (head.upgrade === undefined && /^(sec|x)-/.test(name))) continue;
-    assert.equal(listOf(second, name), value);
+    same(
+      listOf(second, name),
+      name === "x-stream-protocol-version" ? value.split(/[ ,]+/).filter((each) => each !== "").join(", ") : value,
+    );
   }
 }
 
