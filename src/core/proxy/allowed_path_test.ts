@@ -113,7 +113,7 @@ const refused: [string, string][] = [
   ["GET", `${own}/pods/..`],
   ["GET", `${own}/./pods`],
   ["GET", `${own}/%2e%2e/guest-alice/pods`],
-  ["GET", `${own}%2fpods`],
+  ["GET", `${own}%2F`],
   ["GET", `${own};a=b/pods`],
   ["GET", `${own}/pods;a`],
   ["GET", `${own}\\pods`],

@@ -184,7 +184,7 @@ Deno.test("upstream head: rebuilt from the list, with our own host, token and co
       "Via: 1.1 proxy",
     ],
     ...[
-      "Content-Lenght: 5",
+      "X-Content-Length: 5",
       "X-Stream-Protocol-Version: v4.channel.k8s.io",
       "Sec-WebSocket-Key: a",
       "Expect: 100-continue",
