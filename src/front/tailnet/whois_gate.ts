@@ -7,7 +7,7 @@ import { Turns } from "./turns.ts";
 
 /** The used part of the LocalAPI. */
 export interface WhoIsApi {
-  whois(address: string, options: { protocol?: "tcp"; signal: AbortSignal; timeoutMs: number }): Promise<WhoIs>;
+  whois(address: string, options: { protocol?: "tcp"; timeoutMs: number }): Promise<WhoIs>;
 }
 
 /** Kind of a refusal, for metrics. */
@@ -77,11 +77,7 @@ export class WhoIsGate {
    */
   async ask(address: string, signal: AbortSignal): Promise<TailnetIdentity | GateRefusal> {
     const { ip, port } = endpointOf(address);
-    if (ip === "127.0.0.1") {
-      if (this.#isClosed()) return closed;
-      using turn = await this.#loopback.take(signal);
-      return turn ? await this.#askAboutLoopback(`${ip}:${port}`, signal) : busy;
-    }
+    if (ip === "127.0.0.1") return await this.#askAboutLoopback(address, signal);
     if (ip === undefined || !this.#isAddress(ip)) return elsewhere;
     using turn = await this.#direct.take(signal);
     // Without the port: with it tailscaled would think about an address that no node has.
@@ -89,17 +85,30 @@ export class WhoIsGate {
   }
 
   async #askAboutLoopback(address: string, signal: AbortSignal): Promise<TailnetIdentity | GateRefusal> {
-    if (this.#countedMs > 0) {
-      const { shortestPauseMs, longestPauseMs } = bounds;
-      // Random, so that a node can't hang up at the very moment of the question.
-      await sleep(this.#clock, shortestPauseMs + this.#random() * (longestPauseMs - shortestPauseMs), signal);
+    let paused = false;
+    while (true) {
+      if (this.#isClosed()) return closed;
+      if (this.#countedMs > 0 && !paused) {
+        await this.#pause(signal);
+        paused = true;
+      }
+      using turn = await this.#loopback.take(signal);
+      if (!turn) return busy;
+      // A miss while it waited: pause now.
+      if (this.#countedMs > 0 && !paused) continue;
+      if (this.#isClosed()) return closed;
+      const found = await this.#identityOf(address, { protocol: "tcp" }, signal);
+      if (found) return found;
+      this.#missesUntil = this.#clock.monotonic() + this.#countedMs + bounds.missEveryMs;
+      return local;
     }
+  }
+
+  /** Pauses for a random time, so that a node can't hang up at the very moment of the question. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { shortestPauseMs, longestPauseMs } = bounds;
+    await sleep(this.#clock, shortestPauseMs + this.#random() * (longestPauseMs - shortestPauseMs), signal);
     signal.throwIfAborted();
-    if (this.#isClosed()) return closed;
-    const found = await this.#identityOf(address, { protocol: "tcp" }, signal);
-    if (found) return found;
-    this.#missesUntil = this.#clock.monotonic() + this.#countedMs + bounds.missEveryMs;
-    return local;
   }
 
   /** Returns the node of an address; undefined if there is none. */
@@ -109,13 +118,8 @@ export class WhoIsGate {
     signal: AbortSignal,
   ): Promise<TailnetIdentity | GateRefusal | undefined> {
     try {
-      // The question goes on when the connection closes: tailscaled doesn't stop thinking either.
-      const whois = this.#client.whois(address, {
-        ...options,
-        signal: new AbortController().signal,
-        timeoutMs: bounds.askMs,
-      });
-      const identity = identityFrom(await whois);
+      // Not ended by the signal: tailscaled goes on thinking, and a miss counts.
+      const identity = identityFrom(await this.#client.whois(address, { ...options, timeoutMs: bounds.askMs }));
       signal.throwIfAborted();
       return identity.stableId === "" || identity.addresses.length === 0 ? noIdentity : identity;
     } catch (error) {

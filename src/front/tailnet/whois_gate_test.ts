@@ -186,6 +186,20 @@ Deno.test("gate: after a miss the moment of a question is random, within a quart
   }
 });
 
+Deno.test("gate: after a miss hundreds of nobodies pause together: a guest is served within half a second", async () => {
+  const daemon = new SimulatedDaemon();
+  const gate = daemon.gate({ random: () => 0.5 });
+  assert.equal(await ask(daemon, gate, "127.0.0.1:6000"), "LocalProcess");
+  const { signal } = new AbortController();
+  for (let port = 1; port <= 200; port++) {
+    daemon.forwarded.set(`127.0.0.1:${port}`, whoisOf({ node: { StableID: `n${port}` } }));
+    void gate.ask(`127.0.0.1:${port}`, signal);
+  }
+  const guest = gate.ask(bob, signal);
+  for (let ms = 0; ms < 500; ms += 1) await daemon.clock.advance(1);
+  assert("stableId" in await guest);
+});
+
 Deno.test("gate: the daemon can't be asked: refused, without a default, and no miss counts", async () => {
   for (const kind of ["NotRunning", "AccessDenied", "Timeout", "Protocol", "Refused"] as const) {
     const daemon = new SimulatedDaemon();
