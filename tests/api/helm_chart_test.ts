@@ -217,7 +217,11 @@ Deno.test("the Helm chart", async (t) => {
     for (const manifests of rendered.values()) {
       for (const { kind, metadata, rules } of manifests) {
         if (!/Role$/.test(kind) || metadata.name !== "keystone-front") continue;
-        for (const { verbs } of rules as Rule[]) assert.deepEqual(verbs, ["list", "watch"]);
+        for (const rule of rules as Rule[]) {
+          const isToken = kind === "Role" && metadata.namespace === system &&
+            isDeepStrictEqual(rule, tokenRules["keystone-front"]);
+          assert.deepEqual(rule.verbs, isToken ? ["create"] : ["list", "watch"]);
+        }
       }
     }
     for (const rule of tooMuch) assert.notDeepEqual(excesses(roleOf(rule)), [], JSON.stringify(rule));
@@ -358,12 +362,15 @@ const explained: Rule[] = [
   { apiGroups: ["keystone.io"], resources: ["realms"], verbs: ["approve"] },
 ];
 
-/** Tokens of the front's ServiceAccount, which can't write anything. */
-const frontToken: Rule = {
-  apiGroups: [""],
-  resources: ["serviceaccounts/token"],
-  resourceNames: ["keystone-front"],
-  verbs: ["create"],
+/** Tokens: of the front's ServiceAccount for the operator, and those of realms for the front, behind its fence. */
+const tokenRules: Readonly<Record<string, Rule>> = {
+  "keystone-webhook": {
+    apiGroups: [""],
+    resources: ["serviceaccounts/token"],
+    resourceNames: ["keystone-front"],
+    verbs: ["create"],
+  },
+  "keystone-front": { apiGroups: [""], resources: ["serviceaccounts/token"], verbs: ["create"] },
 };
 
 /** Returns the excessive rights of a role. */
@@ -371,7 +378,9 @@ function excesses({ kind, metadata, rules }: ManifestFile): string[] {
   const guests = metadata.name === "keystone-guest";
   return (rules as Rule[]).flatMap((rule) => {
     if (metadata.name === "keystone-operator" && explained.some((each) => isDeepStrictEqual(each, rule))) return [];
-    if (kind === "Role" && metadata.namespace === system && isDeepStrictEqual(rule, frontToken)) return [];
+    if (kind === "Role" && metadata.namespace === system && isDeepStrictEqual(rule, tokenRules[metadata.name])) {
+      return [];
+    }
     const { apiGroups = [], resources = [], verbs, resourceNames = [], nonResourceURLs = [] } = rule;
     const found: string[] = [];
     const has = (...names: string[]) => names.some((name) => resources.includes(name));
@@ -386,7 +395,7 @@ function excesses({ kind, metadata, rules }: ManifestFile): string[] {
       found.push("escalates");
     }
     if (apiGroups.includes("rbac.authorization.k8s.io")) {
-      const reads = resourceNames.length > 0 && verbs.every((verb) => verb === "get");
+      const reads = resourceNames.length > 0 && verbs.every((verb) => ["get", "list", "watch"].includes(verb));
       if (!reads && verbs.some((verb) => verb !== "bind") && resourceNames.join() !== "keystone-guest") {
         found.push("writes roles");
       }
