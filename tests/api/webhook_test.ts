@@ -595,7 +595,7 @@ Deno.test("the admission webhook", {
     const handed = JSON.parse(await Deno.readTextFile(`${folder}/handover.json`));
     assert.deepEqual(Object.keys(handed).sort(), ["api", "serving", "token"]);
     assert.deepEqual(Object.keys(handed.api).sort(), ["caCerts", "server"]);
-    assert.equal((await Deno.stat(`${folder}/handover.json`)).mode! & 0o777, 0o600);
+    assert.equal((await Deno.stat(`${folder}/handover.json`)).mode! & 0o777, 0o640);
     const claims = JSON.parse(atob(handed.token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
     assert.equal(claims.sub, "system:serviceaccount:keystone-system:keystone-front");
     assert.ok(claims.exp - claims.iat <= 600, `${claims.exp - claims.iat} s`);
