@@ -219,7 +219,8 @@ export class ClientConnection {
         client: this.#client,
         hasMore: this.#source.hasMore,
         isSecure,
-        close: head.close || this.#isLeaving,
+        isLast: head.close || this.#isLeaving,
+        close: () => this.#close(),
         signal: this.#end.signal,
       });
     } finally {

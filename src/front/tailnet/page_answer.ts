@@ -15,7 +15,9 @@ export interface PageSide {
   hasMore: boolean;
   isSecure: boolean;
   /** True if the connection ends with the response. */
-  close: boolean;
+  isLast: boolean;
+  /** Closes the connection and aborts the signal. */
+  close(): void;
   signal: AbortSignal;
 }
 
@@ -24,7 +26,7 @@ export async function answerPage(
   page: PageHandler,
   head: ClientHead,
   caller: Caller,
-  { client, hasMore, isSecure, close, signal }: PageSide,
+  { client, hasMore, isSecure, isLast, close, signal }: PageSide,
 ): Promise<boolean> {
   const query = head.query === "" ? "" : `?${head.query}`;
   const url = `${isSecure ? "https" : "http"}://${head.headers.get("host")}${head.path}${query}`;
@@ -39,7 +41,7 @@ export async function answerPage(
   const lines = [
     `HTTP/1.1 ${response.status} ${response.statusText}`,
     ...[...response.headers].filter(([name]) => !hopByHop.has(name)).map(([name, value]) => `${name}: ${value}`),
-    ...(close ? ["connection: close"] : []),
+    ...(isLast ? ["connection: close"] : []),
     ...(hasBody
       ? ["transfer-encoding: chunked"]
       : response.status === 204 || response.status === 304
@@ -49,21 +51,21 @@ export async function answerPage(
   await client.write(latin1Bytes(`${lines.join("\r\n")}\r\n\r\n`));
   if (!hasBody) {
     await response.body?.cancel();
-    return !close;
+    return !isLast;
   }
   const reader = response.body.getReader();
   const stop = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   // A client that goes ends an endless response.
   let isDone = false;
-  if (!hasMore) client.ahead().then((isThere) => !isThere && !isDone && client.close());
+  if (!hasMore) client.ahead().then((isThere) => !isThere && !isDone && close());
   try {
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       for (const bytes of framed(piece.value, chunked)) await client.write(bytes);
     }
     if (signal.aborted || client.closed) return false;
     for (const bytes of framedEnd(chunked)) await client.write(bytes);
-    return !close;
+    return !isLast;
   } finally {
     isDone = true;
     signal.removeEventListener("abort", stop);

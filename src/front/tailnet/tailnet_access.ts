@@ -7,7 +7,7 @@ import type { WholeAnswer } from "./status_answer.ts";
 export interface TailnetAccess {
   apiVersion: "keystone.io/v1alpha1";
   kind: "TailnetAccess";
-  /** Realm of this cluster. */
+  /** Realm of this cluster; empty if it is not known. */
   lender: string;
   /** MagicDNS name of the caller's node. */
   node: string;
@@ -19,8 +19,10 @@ export interface TailnetAccess {
     path: string;
     /** End of the last grant, RFC 3339. */
     ends?: string;
-    /** Sentence with the reason that its access is closed now. */
-    closed?: string;
+    /** False if its access is closed now; absent: it is open. */
+    access?: false;
+    /** Sentence with the reason for that. */
+    message?: string;
   }[];
 }
 
@@ -42,7 +44,7 @@ export function tailnetAccess(
         namespace: guestNamespace(realm),
         path: `/k8s/${realm}`,
         ...(now.is === "open" && now.endsAt !== undefined ? { ends: new Date(now.endsAt).toISOString() } : {}),
-        ...(now.is === "closed" ? { closed: now.message } : {}),
+        ...(now.is === "closed" ? { access: false as const, message: now.message } : {}),
       };
     }),
   };

@@ -32,7 +32,12 @@ export class TailnetServer implements AsyncDisposable {
   constructor({ onIdentity, onAccess, bounds, ...parts }: TailnetServerOptions) {
     const all = { ...tailnetBounds, ...bounds };
     this.#seats = new Seats({ node: all.connectionsPerNode, stranger: all.connectionsPerStranger });
-    this.#parts = { ...parts, isSecure: false, bounds: all, seat: (node, isStranger) => this.#seats.take(node, isStranger) };
+    this.#parts = {
+      ...parts,
+      isSecure: false,
+      bounds: all,
+      seat: (node, isStranger) => this.#seats.take(node, isStranger),
+    };
     onAccess((realms) => this.#parts.streams.review([...realms, ""]));
     onIdentity((node, identity) => {
       for (const each of this.#connections.keys()) if (each.node === node) each.identityChanged(identity);
