@@ -5,8 +5,8 @@ import { lifecycleIn } from "../grant/lifecycle.ts";
 import type { Pooling } from "../grant/parties.ts";
 import { validityOf } from "../grant/validity.ts";
 import { earliest } from "../instants.ts";
-import { guestRole, systemNamespace } from "../names.ts";
-import { accountOf, accountRecord } from "./account.ts";
+import { guestRole } from "../names.ts";
+import { accountOf, accountRecord, boundAccount } from "./account.ts";
 import { isPresent } from "./present.ts";
 
 /** Reason that a realm's access is closed. */
@@ -78,12 +78,9 @@ export function guestAccess(world: GuestAccessWorld): GuestAccess {
       : `No Grant to ${name} is in force; its access has ended or has not begun.`;
     return { is: "closed", reason: "GrantEnded", message, ...wake };
   }
+  // People who have changed have another account, before the operator has changed the binding.
   const account = accountOf(name, accountRecord(realm)).name;
-  const isLetIn = binding?.roleRef.name === guestRole &&
-    binding.subjects.some((subject) =>
-      subject.kind === "ServiceAccount" && subject.namespace === systemNamespace && subject.name === account
-    );
-  if (!isLetIn) {
+  if (binding?.roleRef.name !== guestRole || boundAccount(name, binding) !== account) {
     return {
       is: "closed",
       reason: "AccessClosed",

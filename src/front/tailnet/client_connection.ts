@@ -6,7 +6,8 @@ import { type ClientHead, parseClientHead } from "../http/client_head.ts";
 import { MalformedMessage } from "../http/malformed.ts";
 import { MessageSource } from "../http/message_source.ts";
 import { ByteStream, type Connection } from "./byte_stream.ts";
-import type { Caller, TailnetIdentity } from "./contract_types.ts";
+import type { Caller } from "../../core/people/caller.ts";
+import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
 import { foreignSite } from "./host_check.ts";
 import { answerPage } from "./page_answer.ts";
 import { ProxiedConnection } from "./proxied_connection.ts";
@@ -111,8 +112,9 @@ export class ClientConnection {
       this.#deadline = Math.min(this.#deadline, performance.now() + bounds.lingerMs);
       return { refused: "This node has too many connections; close some and try again.", why: "full" };
     }
-    this.#identity = answer;
+    // First, because it ends earlier connections of a node that has another login now, and not this one.
     if (!isStranger) this.#followed = follow(answer);
+    this.#identity = answer;
     return answer;
   }
 

@@ -3,7 +3,7 @@ import type { ClientHead } from "../http/client_head.ts";
 import { framed, framedEnd } from "../http/body_reader.ts";
 import { latin1Bytes } from "../http/head_reader.ts";
 import type { ByteStream } from "./byte_stream.ts";
-import type { Caller } from "./contract_types.ts";
+import type { Caller } from "../../core/people/caller.ts";
 import type { PageHandler } from "./server_parts.ts";
 
 /** Headers that a page may read. */

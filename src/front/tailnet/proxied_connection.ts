@@ -15,7 +15,8 @@ import {
 } from "../http/response_head.ts";
 import { upstreamHead } from "../http/upstream_head.ts";
 import { ByteStream } from "./byte_stream.ts";
-import type { TailnetIdentity } from "./contract_types.ts";
+import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
+import { RealmTokenError } from "./realm_tokens.ts";
 import type { ServerParts, TailnetRequest } from "./server_parts.ts";
 import { splice, type SpliceSide } from "./splice.ts";
 import { statusAnswer, writtenAnswer } from "./status_answer.ts";
@@ -121,7 +122,7 @@ export class ProxiedConnection {
       request.jti = jti;
       text = upstreamHead(head, { path: request.path, host: apiHost, authorization: `Bearer ${bearer}` });
     } catch (error) {
-      return await this.#fail(request, 503, error);
+      return await this.#fail(request, error instanceof RealmTokenError ? error.status : 503, error);
     }
     const bytes = latin1Bytes(text);
     // The API server may close a kept connection while a request is on its way. Without a body it can be sent again.
@@ -147,6 +148,7 @@ export class ProxiedConnection {
         return await this.#fail(request, 502, error);
       }
       request.status = response.status;
+      if (response.status === 401) this.#parts.dropToken(request.realm, request.stableId);
       return response.kind === "switched"
         ? await this.#switch(response, upstream)
         : await this.#pass(head, response, upstream, sending);
@@ -238,7 +240,7 @@ export class ProxiedConnection {
     request.error = said;
     request.status = status;
     this.drop();
-    const sentence = error instanceof BadResponse || status === 503
+    const sentence = error instanceof BadResponse || status !== 502
       ? said
       : `The API server can't be reached: ${said.replace(/\.$/, "")}.`;
     within(this.#parts.bounds.lingerMs);

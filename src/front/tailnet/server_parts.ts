@@ -1,6 +1,7 @@
 /** Parts of the tailnet server that its connections use. */
 import type { GuestAccess } from "../../core/realm/guest_access.ts";
-import type { Caller, TailnetIdentity } from "./contract_types.ts";
+import type { Caller } from "../../core/people/caller.ts";
+import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
 import type { Connection } from "./byte_stream.ts";
 import type { HostNames } from "./host_check.ts";
 import type { CutReason, Streams } from "./streams.ts";
@@ -36,8 +37,21 @@ export const tailnetBounds: TailnetBounds = {
   lingerMs: 2000,
 };
 
-/** Reason to refuse a connection or a request before it reaches the API server. */
-export type TailnetRefusal = "closed" | "full" | "malformed" | "path" | "site" | "slow" | "stranger" | "unknown";
+/**
+ * Reasons to refuse a connection or a request before it reaches the API server. `closed`: the realm has no access now;
+ * `site`: a page of another site; `stranger`: the node doesn't act for that realm; `unknown`: the node is unknown.
+ */
+export const tailnetRefusals = [
+  "closed",
+  "full",
+  "malformed",
+  "path",
+  "site",
+  "slow",
+  "stranger",
+  "unknown",
+] as const;
+export type TailnetRefusal = (typeof tailnetRefusals)[number];
 
 /** An answered request, for the access log and metrics. */
 export interface TailnetRequest {
@@ -78,6 +92,8 @@ export interface ServerParts {
   /** Returns the names of the grants to a realm. */
   grants(realm: string): readonly string[];
   token(realm: string, stableId: string, signal: AbortSignal): Promise<{ token: string; jti: string }>;
+  /** Forgets a token that the API server has refused. */
+  dropToken(realm: string, stableId: string): void;
   /** Opens a connection to the API server. */
   dial(signal: AbortSignal): Promise<Connection>;
   /** Host and port of the API server. */

@@ -1,8 +1,15 @@
 /** Registry of the open connections that act for somebody, so that they end with that right. */
-import type { AccessClosed } from "../../core/realm/guest_access.ts";
 
-/** Reason to cut connections. */
-export type CutReason = AccessClosed | "IdentityChanged" | "PeopleChanged" | "Stopping";
+/** Reasons to cut connections. */
+export const cutReasons = [
+  "AccessClosed",
+  "GrantEnded",
+  "IdentityChanged",
+  "PeopleChanged",
+  "RealmGone",
+  "Stopping",
+] as const;
+export type CutReason = (typeof cutReasons)[number];
 
 /** A connection that acts for somebody. */
 export interface OpenStream {

@@ -1,6 +1,6 @@
 /** The answer to `GET /k8s`: what the caller can use here. */
 import { guestNamespace } from "../../core/names.ts";
-import type { Caller } from "./contract_types.ts";
+import type { Caller } from "../../core/people/caller.ts";
 import type { ServerParts } from "./server_parts.ts";
 import type { WholeAnswer } from "./status_answer.ts";
 

@@ -1,5 +1,5 @@
 /** The tailnet server: accepts connections from the tailnet, and cuts those that are late or may not continue. */
-import type { TailnetIdentity } from "./contract_types.ts";
+import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
 import type { Connection } from "./byte_stream.ts";
 import { ClientConnection } from "./client_connection.ts";
 import { Seats } from "./seats.ts";
