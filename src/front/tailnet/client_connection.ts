@@ -5,6 +5,7 @@ import { guestNamespace } from "../../core/names.ts";
 import { type ClientHead, parseClientHead } from "../http/client_head.ts";
 import { MalformedMessage } from "../http/malformed.ts";
 import { MessageSource } from "../http/message_source.ts";
+import { isDiscovery } from "./api_request.ts";
 import { ByteStream, type Connection } from "./byte_stream.ts";
 import type { Caller } from "../../core/people/caller.ts";
 import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
@@ -12,7 +13,7 @@ import { foreignSite } from "./host_check.ts";
 import { answerPage } from "./page_answer.ts";
 import { ProxiedConnection } from "./proxied_connection.ts";
 import type { ServerParts, TailnetRefusal } from "./server_parts.ts";
-import { statusAnswer, type WholeAnswer, writtenAnswer } from "./status_answer.ts";
+import { discoveryAnswer, statusAnswer, type WholeAnswer, writtenAnswer } from "./status_answer.ts";
 import type { CutReason, OpenStream } from "./streams.ts";
 import { tailnetAccess } from "./tailnet_access.ts";
 
@@ -232,7 +233,9 @@ export class ClientConnection {
 
   async #refuse(reason: TailnetRefusal, status: number, sentence: string, head?: ClientHead): Promise<boolean> {
     this.#parts.refused(reason);
-    return await this.#respond(statusAnswer(status, sentence), head, true);
+    const target = head && realmPath(head.path);
+    const answer = target && isDiscovery(target.path) ? discoveryAnswer : statusAnswer;
+    return await this.#respond(answer(status, sentence), head, true);
   }
 
   /** Writes an answer of this server. Returns false if the connection ends with it. */

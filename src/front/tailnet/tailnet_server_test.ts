@@ -122,8 +122,14 @@ Deno.test("another realm, another namespace, closed access: refused with a Statu
   assert.match(await refusal("/k8s/bob-home/api/v1/secrets"), /is not served here/);
   made.access.set("bob-home", { is: "closed", reason: "GrantEnded", message: "No Grant to bob-home is in force." });
   assert.equal(await refusal(pods), "No Grant to bob-home is in force.");
+  const client = await made.client();
+  await client.get("/k8s/bob-home/api");
+  const { status, head, body } = await client.response();
+  assert.equal(status, 403);
+  assert.match(head, /text\/plain/, "kubectl's discovery reads no Status");
+  assert.equal(body, "No Grant to bob-home is in force.");
   assert.equal(made.upstreamConnections.total, 0);
-  assert.deepEqual(made.refused, ["stranger", "path", "path", "closed"]);
+  assert.deepEqual(made.refused, ["stranger", "path", "path", "closed", "closed"]);
 });
 
 Deno.test("a node that is nobody, and a connection of no node: 403 with the reason, then closed", async () => {
