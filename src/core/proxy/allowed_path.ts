@@ -13,7 +13,7 @@ const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const writing: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
 const group = "[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?";
-const version = "v[0-9]+(?:(?:alpha|beta)[0-9]+)?";
+const version = "[a-z][a-z0-9-]*";
 
 const discovery = new RegExp(
   `^/(?:version|api|apis|openapi/v2|openapi/v3|api/v1|apis/${group}|apis/${group}/${version}` +
@@ -25,7 +25,7 @@ const selfReviews = new RegExp(
 );
 /** Groups: namespace, resource, name, subresource. */
 const namespaced = new RegExp(
-  `^/(?:api/v1|apis/${group}/${version})/namespaces/([a-z0-9-]+)/([a-z0-9]+)(?:/(?!\\.{1,2}(?:/|$))([A-Za-z0-9._:~@+=,-]+)(?:/([a-z]+))?)?$`,
+  `^/(?:api/v1|apis/${group}/${version})/namespaces/([a-z0-9-]+)/([a-z][a-z0-9-]*)(?:/(?!\\.{1,2}(?:/|$))([A-Za-z0-9._:~@+=,-]+)(?:/([a-z]+))?)?$`,
 );
 
 /** Subresources of the namespace itself, which have the place of a resource in the path. */

@@ -36,6 +36,8 @@ allowed.push(
   ["GET", "/apis/metrics.k8s.io/v1beta1/namespaces/guest-bob/pods"],
   ["GET", `${own}/secrets/sh.helm.release.v1.web.v1`],
   ["GET", `/apis/rbac.authorization.k8s.io/v1/namespaces/guest-bob/roles/system:x`],
+  // A custom resource may have any label as its version and its resource.
+  ["GET", "/apis/storage.azure.com/v1api20230101preview/namespaces/guest-bob/storage-accounts/a"],
   // What Alice lends.
   ["GET", `${keystone}/realms/bob`],
   ["GET", `${keystone}/grants/alice-to-bob`],
@@ -113,7 +115,7 @@ const refused: [string, string][] = [
   ["GET", `${own}/pods/..`],
   ["GET", `${own}/./pods`],
   ["GET", `${own}/%2e%2e/guest-alice/pods`],
-  ["GET", `${own}%2fpods`],
+  ["GET", `${own}%2F`],
   ["GET", `${own};a=b/pods`],
   ["GET", `${own}/pods;a`],
   ["GET", `${own}\\pods`],

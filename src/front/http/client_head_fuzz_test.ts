@@ -108,7 +108,7 @@ const values = [
     "identity",
   ],
   ...[
-    "xchunked",
+    "x-chunked",
     "chunked;q=1",
     "\x0bchunked",
     "close",
@@ -324,6 +324,5 @@ Deno.test(`request heads: ${count} random ones: no accepted one is read differen
       throw new Error(`head ${at} of seed ${seed}: ${JSON.stringify(text)}`, { cause: error });
     }
   }
-  if (Deno.env.has("KEYSTONE_HEADS")) console.log(seen);
   for (const each of Object.values(seen)) assert.ok(each > count / 500, JSON.stringify(seen));
 });
