@@ -74,6 +74,7 @@ Deno.test("host: another name of this address (DNS rebinding) or another site: r
 Deno.test("API server: tokens go only over verified TLS, without a proxy", () => {
   assert.equal(dialObstacle({ server: "https://10.96.0.1" }), undefined);
   assert.match(dialObstacle({ server: "http://10.96.0.1" })!, /must begin with https:/);
+  assert.match(dialObstacle({ server: "https://rancher.example/k8s/clusters/c" })!, /must have no path/);
   assert.match(dialObstacle({ server: "https://10.96.0.1", insecureSkipTlsVerify: true })!, /not verified/);
   assert.match(dialObstacle({ server: "https://10.96.0.1", proxyUrl: "http://proxy:3128" })!, /proxy-url/);
 });
