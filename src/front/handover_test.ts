@@ -53,7 +53,7 @@ Deno.test("handover: operator restarts: the earlier handover stays until it is r
     assert.deepEqual((await readHandover(folder))?.serving, { certificate: "d", key: "l" });
   }));
 
-Deno.test("handover file: replaced atomically, readable only by its owner", () =>
+Deno.test("handover file: replaced atomically, readable only by its owner and group", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(folder, api);
     await Promise.all(Array.from({ length: 20 }, (_, index) => writer.put({ token: `t${index}` })));

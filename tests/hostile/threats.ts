@@ -464,11 +464,14 @@ export const threats: readonly Threat[] = [
   {
     threat: "the front is compromised",
     against:
-      "its token can read only the objects that reviews depend on, and expires after ten minutes; the operator reads " +
-      "nothing that the front writes",
-    left: "until it is stopped it can refuse workloads of guests and changes of Grants and Realms, and it has the " +
-      "webhook's serving key; enforcement doesn't depend on it",
+      "its token can read only the objects that its answers depend on, and expires after ten minutes; of tokens it can " +
+      "create only those of realms with access, and a policy refuses all its other writes; the operator reads nothing " +
+      "that the front writes; tailscaled lets it change nothing",
+    left: "until it is stopped it can act as the guests of any realm with access, and approve for members of " +
+      "SuperEntities; it can refuse workloads of guests and changes of Grants and Realms, and it has the webhook's " +
+      "serving key; enforcement doesn't depend on it",
     triedBy: [
+      "hostile/realm_tokens_test.ts",
       "api/webhook_test.ts: the front's credentials: can't write anything or read a Secret",
       "api/webhook_test.ts: the front is down: the quota still applies, and grants begin and end",
     ],
@@ -517,7 +520,7 @@ export const threats: readonly Threat[] = [
       "auth key",
     left: "people who can read Secrets in `keystone-system`; values that you put into `extraEnv` of the chart",
     triedBy: [
-      "api/helm_chart_test.ts: containers: only operator and tailscaled have the socket; a token only where needed",
+      "api/helm_chart_test.ts: containers: the socket only where it is used, the front as another user; a token only where needed",
       "api/helm_chart_test.ts: roles: no wildcard, no escalation, no Secret that isn't needed",
       "api/webhook_test.ts: the front's files: exactly those handed over, readable by nobody else",
     ],
