@@ -22,7 +22,6 @@ function served() {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    hosts: () => new Set(["localhost"]),
     clock: systemClock,
   });
   const servers = new Map<Who, Deno.HttpServer<Deno.NetAddr>>();

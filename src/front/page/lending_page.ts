@@ -8,18 +8,18 @@ import { LiveViews } from "./live_views.ts";
 import { liveScript } from "./live_script.ts";
 import { PageDocument, PageMain, type PagePaths } from "./page_document.tsx";
 import { pageStyle } from "./page_style.ts";
-import { refusedSite } from "./same_site.ts";
 
 export interface PageOptions {
   world: () => PageWorld;
   /** Calls the listener after changes of the world, until the returned function is called. */
   subscribe: (listener: () => void) => () => void;
-  /** Names and addresses under which this node is reached, in lower case. */
-  hosts: () => ReadonlySet<string>;
   clock: Clock;
 }
 
-/** Answers a request of somebody on the tailnet. The body of a stream of events has no end; cancel it. */
+/**
+ * Answers a request of somebody on the tailnet. Requests under other names, or by other sites, must be refused before. The
+ * body of a stream of events has no end; cancel it.
+ */
 export type Page = (request: Request, caller: PageCaller) => Promise<Response>;
 
 /**
@@ -54,7 +54,7 @@ const parts = [
 ] as const;
 
 /** Makes the page. */
-export function createPage({ world, subscribe, hosts, clock }: PageOptions): Page {
+export function createPage({ world, subscribe, clock }: PageOptions): Page {
   const live = new LiveViews({
     clock,
     subscribe,
@@ -62,9 +62,7 @@ export function createPage({ world, subscribe, hosts, clock }: PageOptions): Pag
   });
   const app = new Hono<{ Bindings: { caller: PageCaller } }>();
   app.use(async (context, next) => {
-    const refused = refusedSite(context.req.raw, hosts());
-    if (refused) context.res = text(refused.status, refused.sentence);
-    else await next();
+    await next();
     for (const [name, value] of Object.entries(guards)) context.res.headers.set(name, value);
   });
   for (const { path, type, text } of parts) {

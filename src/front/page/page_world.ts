@@ -2,20 +2,21 @@
 import type { Clock } from "../../../lib/clock/mod.ts";
 import type { Stores } from "../../controllers/stores.ts";
 import { quotaName } from "../../core/guest/objects/quota.ts";
-import type { PageWorld } from "../../core/page/page_view.ts";
-import { localFrom } from "../admission_world.ts";
+import type { LocalRealm } from "../../core/facts.ts";
+import type { Caller } from "../../core/people/caller.ts";
+import { strangerSentence } from "../../core/people/stranger.ts";
+import type { PageCaller, PageWorld } from "../../core/page/page_view.ts";
 
 export interface PageWorldSources {
   stores: Pick<Stores, "grants" | "realms" | "superEntities" | "guestQuotas">;
-  /** KEYSTONE_REALM, if set. */
-  realm?: string;
+  local: () => LocalRealm;
   clock: Clock;
 }
 
-export function pageWorld({ stores, realm, clock }: PageWorldSources): PageWorld {
-  const local = localFrom(stores, realm);
+export function pageWorld({ stores, local, clock }: PageWorldSources): PageWorld {
+  const here = local();
   return {
-    ...(local.kind === "known" ? { lender: local.name } : {}),
+    ...(here.kind === "known" ? { lender: here.name } : {}),
     realms: stores.realms.list(),
     superEntities: stores.superEntities.list(),
     grants: stores.grants.list(),
@@ -37,3 +38,12 @@ export function onPageChange({ stores }: Pick<PageWorldSources, "stores">, liste
   ];
   return () => ends.forEach((end) => end());
 }
+
+/** Returns the caller as the page knows it. */
+export const pageCallerOf = (caller: Caller): PageCaller => ({
+  node: caller.identity.node || caller.identity.stableId,
+  login: caller.identity.login,
+  realms: caller.realms,
+  isViewer: caller.isViewer,
+  refusal: strangerSentence(caller),
+});
