@@ -9,7 +9,7 @@ import { ways } from "./use/lender_routes.ts";
 import { listUsed } from "./use/list_used.ts";
 import { stopUsing } from "./use/stop_using.ts";
 import { shownEnd } from "./use/shown_end.ts";
-import type { RealmAccess, TailnetAccess } from "./use/tailnet_access.ts";
+import type { RealmAccess, AccessAnswer } from "./use/lender_access.ts";
 import { useLender, type UseOptions } from "./use/use_lender.ts";
 
 /** Port of tailnet servers. */
@@ -78,7 +78,7 @@ async function chosenRealm(
   session: Session,
   lender: string,
   wanted: string | undefined,
-  { realms }: TailnetAccess,
+  { realms }: AccessAnswer,
 ): Promise<RealmAccess> {
   const names = realms.map(({ realm }) => realm);
   if (names.length === 0) throw no(`${lender} lends nothing to this node at present. Ask the lender for a grant.`);
@@ -86,7 +86,7 @@ async function chosenRealm(
   const found = realms.find(({ realm }) => realm === name);
   if (found === undefined) throw no(`--realm is ${name}, but ${lender} knows this node as ${names.join(" and ")}.`);
   if (!found.access) {
-    throw no(`No grant of ${lender} to ${name} is in force at present. Ask the lender for one, or to extend it.`);
+    throw no(found.message ?? `No grant of ${lender} to ${name} is in force. Ask the lender for one, or to extend it.`);
   }
   return found;
 }

@@ -2,8 +2,7 @@
  * The credential plugin of a context of `keystone use`, run by kubectl: `credential_main.ts FOLDER`. It starts the
  * forwarder if none runs, such as after a reboot, and prints the certificate that opens it.
  */
-import { readForwarderKeys, runningForwarder } from "./forwarder_folder.ts";
-import { credentialMs } from "./forwarder_life.ts";
+import { credentialMs, readForwarderKeys, runningForwarder } from "./forwarder_folder.ts";
 import { startForwarder } from "./start_forwarder.ts";
 
 const [folder] = Deno.args as [string];

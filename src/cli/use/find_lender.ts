@@ -1,6 +1,6 @@
 /** Finds a lender's tailnet server from this machine. */
 import { LocalApiError, LocalClient } from "../../../lib/tailscale/mod.ts";
-import { fixedClientCertificate } from "./tailnet_access.ts";
+import { fixedClientCertificate } from "./lender_access.ts";
 import { isTailnetAddress } from "../../tailnet/peer.ts";
 import { stateFrom, type TailnetState } from "../../tailnet/tailnet_state.ts";
 import { Exit, exitCodes, no, usageError } from "../exit.ts";
@@ -19,7 +19,7 @@ import {
   proxyRoute,
   type Way,
 } from "./lender_routes.ts";
-import { askAccess } from "./tailnet_access.ts";
+import { askAccess } from "./lender_access.ts";
 
 /** A lender to find. */
 export interface LenderWanted {

@@ -1,29 +1,33 @@
-/** The private folder of a forwarder: its settings, its keys and the lock that the running one holds. */
+/**
+ * The private folder of a forwarder: its settings, its keys and the lock that the running one holds. kubectl waits for
+ * a program that imports this, so it imports little.
+ */
 import { join } from "node:path";
-import { z } from "zod";
-import { ConfigError } from "../../../lib/kubernetes/mod.ts";
 import type { ForwarderKeys } from "./forwarder_keys.ts";
 
-const settingsSchema = z.object({
-  context: z.string(),
-  kubeconfig: z.string(),
-  /** Port of 127.0.0.1. */
-  port: z.number().int().min(1).max(65535),
-  /** Socket of the tailscaled. */
-  socket: z.string(),
-  /** Full name of the lender's first node. */
-  lender: z.string(),
-  owner: z.string().optional(),
-  /** Port of the tailnet server. */
-  lenderPort: z.number().int().min(1).max(65535),
-  /** True if the tailnet server has a certificate. */
-  tls: z.boolean(),
-  /** End of the grants when they were last asked for, RFC 3339. */
-  ends: z.string().optional(),
-});
-
 /** Settings of a forwarder. */
-export type ForwarderSettings = z.output<typeof settingsSchema>;
+export interface ForwarderSettings {
+  context: string;
+  /** Path of the kubeconfig with the context. */
+  kubeconfig: string;
+  /** Port of 127.0.0.1. */
+  port: number;
+  /** Socket of the tailscaled. */
+  socket: string;
+  /** Full name of the lender's first node. */
+  lender: string;
+  /** Tags or login of the lender's nodes. */
+  owner?: string;
+  /** Port of the tailnet server. */
+  lenderPort: number;
+  /** True if the tailnet server has a certificate. */
+  tls: boolean;
+  /** End of the grants when they were last asked for, RFC 3339. */
+  ends?: string;
+}
+
+/** Lifetime of the credentials that a client keeps. */
+export const credentialMs = 5 * 60_000;
 
 const keyFiles: Readonly<Record<keyof ForwarderKeys, string>> = {
   authority: "authority.pem",
@@ -42,7 +46,7 @@ export async function forwarderFolder(
 ): Promise<string> {
   const home = env("HOME") ?? env("USERPROFILE");
   const state = env("XDG_STATE_HOME") || (home && join(home, ".local", "state"));
-  if (!state) throw new ConfigError("There is no place for the forwarder's keys. Set HOME or XDG_STATE_HOME.");
+  if (!state) throw new Error("There is no place for the forwarder's keys. Set HOME or XDG_STATE_HOME.");
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(kubeconfig))).toHex();
   const name = context.replace(/[^A-Za-z0-9-]/g, "_").slice(0, 100);
   const whole = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(context))).toHex();
@@ -52,10 +56,10 @@ export async function forwarderFolder(
 /** Returns the settings; undefined if there are none. */
 export async function readForwarderSettings(folder: string): Promise<ForwarderSettings | undefined> {
   try {
-    return settingsSchema.parse(JSON.parse(await Deno.readTextFile(join(folder, settingsFile))));
+    return JSON.parse(await Deno.readTextFile(join(folder, settingsFile)));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new ConfigError(`${join(folder, settingsFile)} can't be used. Run keystone use again.`, { cause: error });
+    throw new Error(`${join(folder, settingsFile)} can't be used. Run keystone use again.`, { cause: error });
   }
 }
 

@@ -2,13 +2,10 @@
 import { readForwarderSettings } from "./forwarder_folder.ts";
 import { readKubeconfigText } from "./kubeconfig_file.ts";
 
-/** Time without a connection, longer than credentials live: a client asks for new ones, which starts it again. */
+/** Time without a connection, longer than `credentialMs`: a client asks for credentials again, which starts it. */
 const idleLimitMs = 15 * 60_000;
 /** The same after the end of the grants. */
 const endedLimitMs = 60_000;
-
-/** Lifetime of the credentials that a client keeps. */
-export const credentialMs = 5 * 60_000;
 
 /** State of a forwarder. */
 export interface ForwarderState {

@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { ConnectionError, isApiError } from "../../../lib/kubernetes/mod.ts";
 import { Exit, exitCodes } from "../exit.ts";
 import type { LenderNode } from "./lender_nodes.ts";
-import type { ServerConnection, TailnetAccess } from "./tailnet_access.ts";
+import type { ServerConnection, AccessAnswer } from "./lender_access.ts";
 
 /** Way of kubectl's connections: by the machine's own routes, by a proxy, or by a forwarder of this command. */
 export type Way = "direct" | "proxy" | "forwarder";
@@ -22,7 +22,7 @@ export interface LenderRoute {
 export interface OpenRoute {
   route: LenderRoute;
   connection: ServerConnection;
-  access: TailnetAccess;
+  access: AccessAnswer;
 }
 
 /** Pause before the next node is tried too. */
@@ -77,7 +77,7 @@ const isAnswer = (error: unknown): boolean =>
  */
 export async function firstOpenRoute(
   routes: readonly LenderRoute[],
-  ask: (connection: ServerConnection, signal: AbortSignal) => Promise<TailnetAccess>,
+  ask: (connection: ServerConnection, signal: AbortSignal) => Promise<AccessAnswer>,
 ): Promise<OpenRoute> {
   const ended = new AbortController();
   const { promise, resolve, reject } = Promise.withResolvers<OpenRoute>();

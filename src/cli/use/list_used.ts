@@ -5,7 +5,7 @@ import { momentOf } from "../time_flags.ts";
 import { readKubeconfigText } from "./kubeconfig_file.ts";
 import { type LenderContext, wayText } from "./lender_context.ts";
 import { shownEnd } from "./shown_end.ts";
-import { askAccess } from "./tailnet_access.ts";
+import { askAccess } from "./lender_access.ts";
 import { earlierUses, kubeconfigsOf } from "./use_lender.ts";
 
 /** Time for one lender's answer. */

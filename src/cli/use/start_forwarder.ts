@@ -1,5 +1,4 @@
 /** Starts and ends the process of a forwarder. */
-import { ConfigError } from "../../../lib/kubernetes/mod.ts";
 import { problemFile, readForwarderSettings, runningForwarder } from "./forwarder_folder.ts";
 
 const path = (relative: string): string => new URL(relative, import.meta.url).pathname;
@@ -23,7 +22,7 @@ export const programArguments = (program: string, permissions: readonly string[]
 /** Starts the forwarder of a folder if none runs. Resolves when its port accepts connections. */
 export async function startForwarder(folder: string): Promise<void> {
   const settings = await readForwarderSettings(folder);
-  if (!settings) throw new ConfigError("The forwarder's settings are gone. Run keystone use again.");
+  if (!settings) throw new Error("The forwarder's settings are gone. Run keystone use again.");
   const { socket, tls, kubeconfig } = settings;
   const child = new Deno.Command(Deno.execPath(), {
     args: programArguments(
@@ -51,7 +50,7 @@ export async function startForwarder(folder: string): Promise<void> {
   try {
     const { value } = await reader.read();
     if (value !== undefined || await runningForwarder(folder) !== undefined) return;
-    throw new ConfigError(
+    throw new Error(
       await Deno.readTextFile(problemFile(folder)).catch(() =>
         `The forwarder could not start. See: ${Deno.execPath()} info ${path("./forwarder_main.ts")}`
       ),

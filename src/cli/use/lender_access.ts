@@ -15,10 +15,12 @@ export interface RealmAccess {
   ends?: string | undefined;
   /** False if no grant is in force. */
   access: boolean;
+  /** Sentence with the reason for that. */
+  message?: string | undefined;
 }
 
 /** Answer of a tailnet server. */
-export interface TailnetAccess {
+export interface AccessAnswer {
   /** Name of the lender's realm; empty if the server doesn't know it. */
   lender: string;
   realms: readonly RealmAccess[];
@@ -34,6 +36,7 @@ const accessSchema = z.looseObject({
     path: z.string().regex(/^\/k8s\/[a-z0-9.-]+$/),
     ends: z.iso.datetime({ offset: true }).nullish().transform((value) => value ?? undefined),
     access: z.boolean().nullish().transform((value) => value ?? true),
+    message: z.string().max(1000).nullish().transform((value) => value ?? undefined),
   })).max(1000),
 });
 
@@ -71,7 +74,7 @@ const clientConfigOf = ({ upstreamTls: _, ...connection }: ServerConnection): Cl
 export async function askAccess(
   connection: ServerConnection,
   { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
-): Promise<TailnetAccess> {
+): Promise<AccessAnswer> {
   using rest = createRestClient(clientConfigOf(connection), { userAgent: `keystone-cli/${version}`, timeoutMs });
   const answer = await rest.performRequest({ method: "GET", path: "/k8s", ...(signal ? { abortSignal: signal } : {}) });
   const parsed = accessSchema.safeParse(answer);
