@@ -39,4 +39,4 @@ export type { PingResult, PingType } from "./ping.ts";
 export type { Prefs } from "./prefs.ts";
 export type { ServeConfig, TaggedServeConfig } from "./serve_config.ts";
 export { parseStatus, type PeerStatus, type TailscaleStatus, type UserProfile } from "./status.ts";
-export type { WhoIs, WhoIsNode } from "./whois.ts";
+export type { WhoIs, WhoIsHostinfo, WhoIsNode } from "./whois.ts";

@@ -2,7 +2,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { BindingFacts, IdentityFacts, RealmFacts } from "../facts.ts";
-import { realmAccount, realmGroup } from "../names.ts";
+import { realmAccount, realmGroup, systemNamespace } from "../names.ts";
 import { canonicalName } from "./identity.ts";
 import { subjectKey } from "./subjects.ts";
 
@@ -26,6 +26,19 @@ export function accountOf(realm: string, record: string) {
   const [kind, uid, digest] = record.split("/") as [string, string, string];
   const owner = { apiVersion: "keystone.io/v1alpha1", kind, name: realm, uid };
   return { name: `${realmAccount(realm)}-${digest}`, owner };
+}
+
+/**
+ * Returns the name of the account that the guests' binding gives access to; undefined without a binding, or if its
+ * subjects don't include the account that it records.
+ */
+export function boundAccount(realm: string, binding: BindingFacts | undefined): string | undefined {
+  if (binding?.account === undefined) return undefined;
+  const { name } = accountOf(realm, binding.account);
+  const isSubject = binding.subjects.some((each) =>
+    each.kind === "ServiceAccount" && each.name === name && each.namespace === systemNamespace
+  );
+  return isSubject ? name : undefined;
 }
 
 /** Facts from which a realm's valid accounts follow. */
