@@ -9,7 +9,7 @@ import { ways } from "./use/lender_routes.ts";
 import { listUsed } from "./use/list_used.ts";
 import { stopUsing } from "./use/stop_using.ts";
 import { shownEnd } from "./use/shown_end.ts";
-import type { RealmAccess, AccessAnswer } from "./use/lender_access.ts";
+import type { AccessAnswer, RealmAccess } from "./use/lender_access.ts";
 import { useLender, type UseOptions } from "./use/use_lender.ts";
 
 /** Port of tailnet servers. */

@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { ConnectionError, isApiError } from "../../../lib/kubernetes/mod.ts";
 import { Exit, exitCodes } from "../exit.ts";
 import type { LenderNode } from "./lender_nodes.ts";
-import type { ServerConnection, AccessAnswer } from "./lender_access.ts";
+import type { AccessAnswer, ServerConnection } from "./lender_access.ts";
 
 /** Way of kubectl's connections: by the machine's own routes, by a proxy, or by a forwarder of this command. */
 export type Way = "direct" | "proxy" | "forwarder";

@@ -93,3 +93,168 @@ Deno.test("use without a proxy: a forwarder serves kubectl, and the kubeconfig h
     }
   });
 });
+
+const failures: [
+  that: string,
+  nodes: (port: number) => WrittenNode[],
+  expected: { code: number; err: RegExp },
+  options?: { state?: string; dials?: boolean; args?: string[]; answer?: unknown; status?: number },
+][] = [
+  ["the tailnet has no such node", () => [{ name: `carla.${suffix}`, address: "100.64.0.3" }], {
+    code: 1,
+    err: /^No node of the tailnet is named alice-home\. Nodes that this node sees: carla\. Correct the name, or ask/,
+  }],
+  ["the node is offline", () => [{ name: `alice-home.${suffix}`, address: "100.64.0.1", online: false }], {
+    code: 4,
+    err: /^alice-home doesn't answer on port 8443 \(alice-home\.\S+ is offline\)\. Try again when it is back\. Tried: /,
+  }],
+  ["no server, or no rule of the policy", () => [{ name: `alice-home.${suffix}`, address: "100.64.0.1" }], {
+    code: 4,
+    err:
+      /is online\)\. Either its tailnet server is off, or the tailnet's policy doesn't allow this node tcp:8443 there/,
+  }],
+  ["another port than the server's", (port) => [alice(port)], { code: 4, err: /on port 9999/ }, {
+    args: ["--port", "9999"],
+  }],
+  ["tailscaled is not logged in", (port) => [alice(port)], { code: 4, err: /is not logged in; run tailscale up/ }, {
+    state: "NeedsLogin",
+  }],
+  ["tailscaled is stopped", (port) => [alice(port)], { code: 4, err: /is stopped; run tailscale up/ }, {
+    state: "Stopped",
+  }],
+  ["tailscaled can't dial", (port) => [alice(port)], { code: 4, err: /use a newer tailscaled/ }, { dials: false }],
+  ["tailscaled doesn't run", (port) => [alice(port)], {
+    code: 4,
+    err: /tailscaled at \/nowhere\/d\.sock: .*start tailscaled, or name its socket: --ts-socket PATH/,
+  }, { args: ["--ts-socket", "/nowhere/d.sock"] }],
+  ["the server refuses", (port) => [alice(port)], { code: 3, err: /^Node bob-home is nobody here\. Ask Alice\.$/ }, {
+    status: 403,
+    answer: { kind: "Status", status: "Failure", code: 403, message: "Node bob-home is nobody here. Ask Alice." },
+  }],
+  [
+    "nothing is lent",
+    (port) => [alice(port)],
+    { code: 1, err: /^alice-home lends nothing to this node at present\./ },
+    {
+      answer: accessOf(),
+    },
+  ],
+  ["no grant is in force", (port) => [alice(port)], { code: 1, err: /^The grant a ended at noon\.$/ }, {
+    answer: accessOf({ ...bob, access: false, message: "The grant a ended at noon." }),
+  }],
+  ["several realms", (port) => [alice(port)], {
+    code: 2,
+    err: /^--realm is not set, and alice-home knows this node as bob-home and work\. Use --realm\.$/,
+  }, { answer: accessOf(bob, { ...bob, realm: "work" }) }],
+  ["a realm that isn't this node's", (port) => [alice(port)], {
+    code: 1,
+    err: /^--realm is work, but alice-home knows/,
+  }, {
+    args: ["--realm", "work"],
+  }],
+  ["another program's port", (port) => [alice(port)], { code: 1, err: /not as Keystone's tailnet server/ }, {
+    answer: { kind: "APIVersions" },
+  }],
+  ["a page of another program", (port) => [alice(port)], { code: 4, err: /without a Kubernetes Status/ }, {
+    status: 404,
+    answer: "no",
+  }],
+  ["a namespace that is none", (port) => [alice(port)], { code: 1, err: /not as Keystone's/ }, {
+    answer: accessOf({ ...bob, namespace: "x\nusers: []" }),
+  }],
+];
+for (const [that, nodes, { code, err }, { args = [], answer, status, ...options } = {}] of failures) {
+  Deno.test(`${that}: exit code ${code} with the reason, and nothing is written`, async () => {
+    await using server = lenderServer((request) =>
+      answer === undefined ? usual(request) : Response.json(answer, { status: status ?? 200 })
+    );
+    await scene(nodes(server.port), async ({ run, folder }) => {
+      const said = await run("use", "alice-home", ...args);
+      assert.match(said.err, err);
+      assert.equal(said.code, code);
+      assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), []);
+    }, options);
+  });
+}
+
+Deno.test("a context of another program has the name: not replaced", async () => {
+  await using server = lenderServer(usual);
+  await scene([alice(server.port)], async ({ run, kubeconfig }) => {
+    const text = "contexts:\n- name: alice-home\n  context: { cluster: c, user: u }\n";
+    await Deno.writeTextFile(kubeconfig, text);
+    const { code, err } = await run("use", "alice-home");
+    assert.equal(code, 2);
+    assert.match(err, /The context alice-home in \S+ is not by keystone use\. Use another name with --context\./);
+    assert.equal(await Deno.readTextFile(kubeconfig), text);
+  });
+});
+
+Deno.test("the first replica is gone: the second one serves; anybody's node named NAME-1 does not", async () => {
+  await using server = lenderServer(usual);
+  const first: WrittenNode = { name: `alice-home.${suffix}`, address: "100.64.0.1", online: false };
+  const second: WrittenNode = {
+    name: `alice-home-1.${suffix}`,
+    address: "100.64.0.2",
+    ports: { 8443: server.port },
+  };
+  await scene([first, second], async ({ run, tailnet, kubeconfig }) => {
+    const { code, err } = await run("use", "alice-home");
+    assert.equal(code, 0, err);
+    // The forwarder looks for the lender at each connection.
+    tailnet.options = { nodes: [{ ...second, ports: {} }, { ...first, online: true, ports: { 8443: server.port } }] };
+    using rest = createRestClient(await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig(), {
+      userAgent: "test",
+    });
+    await rest.performRequest({ method: "GET", path: "/version" });
+  });
+  await scene([first, { ...second, owner: 2 }], async ({ run, tailnet }) => {
+    assert.equal((await run("use", "alice-home")).code, 4);
+    assert.equal(tailnet.dials > 0, true);
+    tailnet.options = { nodes: [{ ...second, owner: 2 }] };
+    assert.match((await run("use", "alice-home")).err, /No node of the tailnet is named alice-home/);
+  });
+});
+
+Deno.test("over tailscaled's proxy: the name and the proxy are in the context, and no user", async () => {
+  const asked: string[] = [];
+  await using proxy = lenderServer((request) => {
+    asked.push(request.url);
+    return usual(request);
+  });
+  await scene([alice(1)], async ({ run, kubeconfig }) => {
+    const { code, err } = await run("use", "alice-home", "--proxy-url", `http://127.0.0.1:${proxy.port}`);
+    assert.equal(code, 0, err);
+    const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
+    assert.equal(config.server, `http://alice-home.${suffix}:8443/k8s/bob-home`);
+    assert.equal(config.proxyUrl, `http://127.0.0.1:${proxy.port}`);
+    assert.doesNotMatch(await Deno.readTextFile(kubeconfig), /exec|users:\n-/);
+    assert.deepEqual(new Set(asked), new Set([`http://alice-home.${suffix}:8443/k8s`]));
+  });
+});
+
+Deno.test("--list: shows what the lender gives now; --stop: removes the entries and ends the forwarder", async () => {
+  let answer: unknown = accessOf(bob);
+  await using server = lenderServer(() => Response.json(answer));
+  await scene([alice(server.port)], async ({ run, kubeconfig, folder }) => {
+    const before =
+      "# Mine.\ncurrent-context: dev\ncontexts:\n- name: dev\n  context: {cluster: dev}\nclusters: []\nusers: []\n";
+    await Deno.writeTextFile(kubeconfig, before);
+    assert.equal((await run("use", "alice-home", "--no-switch")).code, 0);
+    assert.match(await Deno.readTextFile(kubeconfig), /^current-context: dev$/m);
+    const used = await run("use", "alice-home", "-o", "json");
+    assert.equal(used.code, 0, used.err);
+    const { server: url, current } = used.json();
+    assert.equal(current, true);
+    const [item] = (await run("use", "--list", "-o", "json")).json().items;
+    assert.deepEqual([item.context, item.access, item.ends, item.current], ["alice-home", true, ends, true]);
+    answer = accessOf({ ...bob, access: false });
+    assert.match((await run("use", "--list")).out, /alice-home +alice-home +bob-home +a forwarder +no grant in force/);
+    const stopped = await run("use", "alice-home", "--stop");
+    assert.equal(stopped.out, "Context alice-home is removed. Current is dev.");
+    assert.equal(await Deno.readTextFile(kubeconfig), before);
+    assert.deepEqual(Array.from(Deno.readDirSync(join(folder, "state/keystone/use"))), []);
+    await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) }));
+    assert.equal((await run("use", "alice-home", "--stop")).code, 1);
+    assert.match((await run("use", "--list")).out, /No context is by keystone use/);
+  });
+});

@@ -18,7 +18,7 @@ import { changeKubeconfig, fileForNewEntries, readKubeconfigText } from "./kubec
 import { type ContextEntries, type LenderContext, lenderContext, writeContext } from "./lender_context.ts";
 import type { Way } from "./lender_routes.ts";
 import { endForwarder, programArguments, startForwarder } from "./start_forwarder.ts";
-import type { RealmAccess, AccessAnswer } from "./lender_access.ts";
+import type { AccessAnswer, RealmAccess } from "./lender_access.ts";
 
 /** Flags of `keystone use`. */
 export interface UseOptions {
