@@ -18,6 +18,7 @@
  * @module
  */
 export type { CertificatePair } from "./certificate.ts";
+export type { TailnetConnection } from "./dial.ts";
 export type { DnsAnswer, DnsResolver, DnsType } from "./dns.ts";
 export { dateFrom } from "./instant.ts";
 export { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
