@@ -99,7 +99,8 @@ export function lossesOfEntity(entity: SuperEntityFacts): Loss[] {
 export function lossOfAccounts(accounts: readonly { name: string; realm: string }[]): Loss[] {
   const realms = accounts.filter(({ name, realm }) => name !== `realm-${realm}`).map(({ realm }) => realm);
   return [...new Set(realms)].sort().map((realm) => ({
-    message: `The kubeconfigs that this version issued to ${realm} stop working.`,
+    message:
+      `The kubeconfigs that this version issued to ${realm} stop working, and so does its access over the tailnet.`,
     remedy: `Afterwards: issue new ones with keystone realm kubeconfig ${realm}.`,
   }));
 }

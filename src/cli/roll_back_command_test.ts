@@ -64,6 +64,6 @@ Deno.test("roll-back: an account's name has a digest: its kubeconfigs are report
   const account = { name: accountFor(realm()).name, realm: "bob-home" };
   assert.deepEqual(lossOfAccounts([{ name: "realm-bob-home", realm: "bob-home" }]), []);
   assert.deepEqual(texts(lossOfAccounts([account, { ...account, name: "realm-bob-home-0123456789abcdef" }])), [
-    "The kubeconfigs that this version issued to bob-home stop working.",
+    "The kubeconfigs that this version issued to bob-home stop working, and so does its access over the tailnet.",
   ]);
 });

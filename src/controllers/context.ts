@@ -50,6 +50,8 @@ export interface Context {
   skewMs: () => number;
   clock: Clock;
   lastSeenEveryMs: number;
+  /** True if a tailnet server runs, which needs the realms' accounts. */
+  servesTailnet?: boolean;
   /** Absent: there is no webhook. */
   webhook?: WebhookMemory;
   /** Reports changes outside the caches. */

@@ -173,7 +173,8 @@ function confirmGuest(
 }
 
 /** Sources of the world of one grantee. */
-export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "pools" | "skewMs"> {
+export interface GuestSources
+  extends Pick<Context, "stores" | "settings" | "local" | "pools" | "skewMs" | "servesTailnet"> {
   /** Absent: every decided status is written. */
   unwritten?: Context["unwritten"];
   cluster: Pick<Context["cluster"], "facts">;
@@ -205,6 +206,7 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
     namespace: stores.namespaces.get(namespace),
     ...singlesIn(stores, namespace),
     accounts: stores.identities.index("realm", grantee),
+    ...(context.servesTailnet ? { servesTailnet: true } : {}),
     policies: policies.filter(({ ours }) => ours),
     otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),
     pods: pods.get(namespace),

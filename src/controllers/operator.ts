@@ -66,6 +66,8 @@ export interface OperatorOptions {
   log: Log;
   /** The admission webhook's address and its front's handover; absent: there is no webhook. */
   webhook?: WebhookOptions;
+  /** True if the front beside this operator serves the tailnet. */
+  servesTailnet?: boolean;
   /** Receives stage, snapshot and reconciles, for health and metrics. */
   listener?: StatusListener;
   clock: Clock;
@@ -334,6 +336,7 @@ function createContext(
     unwritten: { grants: new Unwritten(isPermanent), realms: new Unwritten() },
     tailnet,
     settings,
+    ...(options.servesTailnet ? { servesTailnet: true } : {}),
     skewMs: () => serverTime.skewMs() ?? 0,
     clock,
     lastSeenEveryMs: settings.lastSeenSeconds * 1000,

@@ -14,6 +14,7 @@ export const shop = "guards-shop";
 export const shopHanded = "guards-shop-handed";
 
 export const caseOperator = "system:serviceaccount:keystone-system:keystone-operator";
+const caseFront = "system:serviceaccount:keystone-system:keystone-front";
 const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
 /** User names and groups. The tests' own kubeconfig is the cluster admin's. */
@@ -32,6 +33,9 @@ export const users = {
   "a mighty operator": [caseOperator, ["guards-mighty"]],
   // After the mighty one, because a lab keeps one kubeconfig for each name.
   "the operator": [caseOperator, []],
+  /** The front with more rights than its roles: its fence alone must hold. */
+  "a mighty front": [caseFront, ["guards-mighty"]],
+  "the front": [caseFront, []],
   "the scheduler": ["system:kube-scheduler", []],
   "the volume binder": ["system:serviceaccount:kube-system:persistent-volume-binder", kubeSystem],
   "the ReplicaSet controller": ["system:serviceaccount:kube-system:replicaset-controller", kubeSystem],
@@ -188,12 +192,28 @@ const account = (place: string) =>
   apply(core(place, "serviceaccounts/default"), "ServiceAccount", { automountServiceAccountToken: false });
 const evict = (place: string) =>
   createCase(core(place, "pods/old/eviction"), named("old", { apiVersion: "policy/v1", kind: "Eviction" }));
-const token = (place: string, account = "default", expirationSeconds = 600) =>
+const token = (place: string, account = "default", expirationSeconds = 600, more: CaseBody = {}) =>
   createCase(core(place, `serviceaccounts/${account}/token`), {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
-    spec: { audiences: [], expirationSeconds },
+    spec: { audiences: [], expirationSeconds, ...more },
   });
+/** Accounts of a realm: the names that tokens may have, and the one of earlier versions. */
+export const realmAccountCase = "realm-guarded-home-0123456789abcdef";
+export const formerAccountCase = "realm-guarded-home";
+const accountCase = (name: string, more: CaseBody = {}): CaseBody =>
+  named(name, { automountServiceAccountToken: false, ...more });
+const accountsCase = core("keystone-system", "serviceaccounts");
+const notThatAccount = /in keystone-system it only creates accounts realm-REALM-DIGEST/;
+const tokenSecret = (name: string, account: string): Request =>
+  createCase(core("keystone-system", "secrets"), {
+    metadata: { name, annotations: { "kubernetes.io/service-account.name": account } },
+    type: "kubernetes.io/service-account-token",
+  });
+const onlyItsSecret = /the only Secret that it writes is keystone-webhook, of type kubernetes\.io\/tls/;
+const onlyRealms = /it creates tokens only for the accounts realm-REALM-DIGEST in keystone-system/;
+const noOtherToken = /its tokens are valid for at most 3600 seconds and are bound to no other object/;
+const onlyTokens = /the Keystone front may not .*: it writes nothing and only creates tokens of the accounts of realms/;
 const event = (place: string) =>
   createCase(inGroup("events.k8s.io")(place, "events"), {
     metadata: { name: "guards-event", namespace: place },
@@ -377,7 +397,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "delete another ServiceAccount of its namespace",
         remove(core("keystone-system", "serviceaccounts/default")),
-        /in keystone-system it only deletes the accounts realm-\*/,
+        /in keystone-system it only creates accounts realm-REALM-DIGEST.* and deletes the accounts realm-\*/,
       ],
       [
         "throttle the cluster's own users",
@@ -592,6 +612,39 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         token("keystone-system", "keystone-front", 3600),
         /for at most 600 seconds/,
       ],
+      [
+        "create a token of a realm's account",
+        token("keystone-system", realmAccountCase),
+        /it creates tokens only for the account keystone-front/,
+      ],
+      ["create an account of another name", createCase(accountsCase, accountCase("guards-made")), notThatAccount],
+      [
+        "create an account of a realm without a digest",
+        createCase(accountsCase, accountCase("realm-guards")),
+        notThatAccount,
+      ],
+      [
+        "create an account whose token is mounted",
+        createCase(accountsCase, named("realm-guards-00112233445566aa")),
+        notThatAccount,
+      ],
+      [
+        "create an account with a Secret",
+        createCase(
+          accountsCase,
+          accountCase("realm-guards-00112233445566aa", { secrets: [{ name: "keystone-webhook" }] }),
+        ),
+        notThatAccount,
+      ],
+      ["change an account", patch(`${accountsCase}/${realmAccountCase}`, labelled({ x: "y" })), notThatAccount],
+      ["delete its own account", remove(`${accountsCase}/keystone-operator`), notThatAccount],
+      ["get a lasting token of a realm by a Secret", tokenSecret("keystone-webhook", realmAccountCase), onlyItsSecret],
+      [
+        "get a lasting token of its own by a Secret",
+        tokenSecret("keystone-webhook", "keystone-operator"),
+        onlyItsSecret,
+      ],
+      ["write another Secret", createCase(core("keystone-system", "secrets"), named("guards-made")), onlyItsSecret],
       ["make tokens elsewhere", token("kube-system"), /may not CREATE serviceaccounts\/token kube-system\/default: /],
       [
         "change custom resource definitions",
@@ -610,6 +663,58 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ],
     ]),
   ],
+  "keystone-front": cannot("a mighty front", [
+    ["create a token of the operator", token("keystone-system", "keystone-operator"), onlyRealms],
+    ["create a token of its own account", token("keystone-system", "keystone-front"), onlyRealms],
+    ["create a token of the account default", token("keystone-system", "default"), onlyRealms],
+    ["create a token of an account without a digest", token("keystone-system", formerAccountCase), onlyRealms],
+    ["create a token of a guest's account", token(guests), onlyRealms],
+    ["create a token elsewhere", token("kube-system"), onlyRealms],
+    ["create a token of a realm's name elsewhere", token(shop, realmAccountCase), onlyRealms],
+    ["create a token of a realm for longer", token("keystone-system", realmAccountCase, 3601), noOtherToken],
+    [
+      "create a token of a realm that is bound to a Secret",
+      token("keystone-system", realmAccountCase, 600, {
+        boundObjectRef: { apiVersion: "v1", kind: "Secret", name: "guards-bound" },
+      }),
+      noOtherToken,
+    ],
+    ["create an account", createCase(accountsCase, accountCase("realm-guards-00112233445566aa")), onlyTokens],
+    [
+      "make a realm's account mount its token",
+      patch(`${accountsCase}/${realmAccountCase}`, { automountServiceAccountToken: true }),
+      onlyTokens,
+    ],
+    ["delete a realm's account", remove(`${accountsCase}/${realmAccountCase}`), onlyTokens],
+    ["get a lasting token by a Secret", tokenSecret("guards-made", "keystone-operator"), onlyTokens],
+    [
+      "make itself a cluster admin",
+      createCase(
+        `${roles}/clusterrolebindings`,
+        named("guards-root", bindingCase([subject("User", caseFront)], { name: "cluster-admin" })),
+      ),
+      onlyTokens,
+    ],
+    ["let a guest in", bind(guests), onlyTokens],
+    ["raise a quota", quota(guests), onlyTokens],
+    ["change a Grant", patch(`${keystone}/grants/guards`, labelled({ x: "y" })), onlyTokens],
+    ["write a Grant's status", patch(`${keystone}/grants/guards/status`, { status: { phase: "Active" } }), onlyTokens],
+    ["delete a Realm", remove(`${keystone}/realms/guards`), onlyTokens],
+    [
+      "create a pod",
+      createCase(core(shop, "pods"), pod("guards-made", {}, {}, shop)),
+      onlyTokens,
+    ],
+    ["end a guest's pod", remove(here("pods/old")), onlyTokens],
+    ["evict a guest's pod", evict(guests), onlyTokens],
+    ["open a shell in a guest's pod", {
+      method: "POST",
+      path: here("pods/old/exec"),
+      query: { command: "id", stdout: "true" },
+    }, onlyTokens],
+    ["take the Lease", createCase(coordination("keystone-system", "leases"), named("guards-lease")), onlyTokens],
+    ["write an event", event("default"), onlyTokens],
+  ]),
   "keystone-guest-devices": cannot("a guest", [[
     "request a device that no grant names",
     makePod({
@@ -982,6 +1087,8 @@ export const refusedByRole: GuardRefusal[] = [
       no,
     ],
     ["create tokens", token(guests), no],
+    ["create tokens of realms", token("keystone-system", realmAccountCase), no],
+    ["change the accounts of realms", patch(`${accountsCase}/${realmAccountCase}`, labelled({ x: "y" })), no],
   ]),
   ...cannot("a guest", [
     ["list pods in other namespaces", get(core(shop, "pods")), no],
@@ -1032,6 +1139,24 @@ export const refusedByRole: GuardRefusal[] = [
 
 /** Requests that are accepted; `seen` is the guest namespace as it is. */
 export const allowed = (seen: CaseBody): OrdinaryCase[] => [
+  ...can("a mighty front", [
+    ["create a token of a realm's account", token("keystone-system", realmAccountCase)],
+    ["create one for an hour", token("keystone-system", realmAccountCase, 3600)],
+    ["read what its roles allow", get(`${keystone}/grants`)],
+  ]),
+  ...can("the operator", [
+    ["create a realm's account", createCase(accountsCase, accountCase("realm-guards-00112233445566aa"))],
+    ["delete a realm's account", remove(`${accountsCase}/${realmAccountCase}`)],
+    ["delete one of an earlier version", remove(`${accountsCase}/${formerAccountCase}`)],
+  ]),
+  ...can("a mighty operator", [[
+    "write its webhook's Secret",
+    createCase(core("keystone-system", "secrets"), {
+      ...named("keystone-webhook"),
+      type: "kubernetes.io/tls",
+      data: { "tls.crt": "", "tls.key": "" },
+    }),
+  ]]),
   ...can("eve", [
     [
       "set other labels on a guest namespace",

@@ -207,6 +207,12 @@ const classes = Object.fromEntries(
 
 /** Objects in the namespaces; those in the guests' are older than its label, as in a namespace that was handed over. */
 const contents: CaseBody[] = [
+  bodyOf("v1", "Secret", named("guards-bound"), "keystone-system"),
+  ...[["keystone-system", cases.realmAccountCase], ["keystone-system", cases.formerAccountCase], [
+    shop,
+    cases.realmAccountCase,
+  ]]
+    .map(([namespace, name]) => bodyOf("v1", "ServiceAccount", named(name!), namespace)),
   bodyOf("v1", "Service", cases.service("plain"), guests),
   bodyOf("v1", "Service", cases.service("old", { externalIPs: ["198.51.100.1"] }), guests),
   bodyOf("v1", "Service", cases.alias("old-alias"), guests),
@@ -255,7 +261,11 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
   await put(ours.filter((object) => !isGuard(object)));
 
   // Leftovers of an earlier run on this cluster take some seconds to delete.
-  const mine = [...scene, bodyOf("v1", "Namespace", named("guest-guards-work"))];
+  const mine = [
+    ...scene,
+    bodyOf("v1", "Namespace", named("guest-guards-work")),
+    ...contents.filter(({ metadata }) => (metadata as { namespace: string }).namespace === "keystone-system"),
+  ];
   const clear = async () => {
     await takeAway(mine);
     await lab.kubectl(["patch", "pod", "old", "-n", guests, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`]);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import { effectsOf } from "../effects.ts";
 import type { IdentityFacts, RealmFacts } from "../facts.ts";
-import { accountOf, accountRecord } from "../realm/account.ts";
+import { accountOf, accountRecord, boundAccount } from "../realm/account.ts";
+import { dryRun } from "./dry_run.ts";
 import { planGuest } from "./plan_guest.ts";
 import type { GuestWorld } from "./guest_world.ts";
 
@@ -113,4 +114,81 @@ Deno.test("account: name and owner depend only on its people", () => {
   });
   const same = changed({ status: { connectionState: "Error" }, generation: 9, trustedNode: "n7" });
   assert.equal(accountRecord(same), accountRecord(bob));
+});
+
+const served = (world: GuestWorld): GuestWorld => ({ ...world, servesTailnet: true });
+const created = (world: GuestWorld) =>
+  effectsOf(planGuest(world), "open").flatMap((write) => "create" in write ? [write.create] : []);
+
+Deno.test("account: a tailnet server runs: created after access, with its owner and without a mounted token", () => {
+  const world = guestWorld({ realm: bob });
+  const { writes, world: after } = dryRun(served(world));
+  const last = writes.at(-1)!;
+  assert.deepEqual(last, {
+    create: {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: {
+        name: account.name,
+        namespace: "keystone-system",
+        labels: { "app.kubernetes.io/managed-by": "keystone", "keystone.io/realm": "bob-home" },
+        ownerReferences: [accountOf("bob-home", accountRecord(bob)).owner],
+      },
+      automountServiceAccountToken: false,
+    },
+  });
+  assert.ok(boundAccount("bob-home", after.binding) === account.name);
+  assert.equal(after.accounts?.length, 1);
+});
+
+for (
+  const [what, world] of [
+    ["there is no tailnet server", { ...given, accounts: [] }],
+    ["it exists", served(given)],
+    ["it is being deleted", served({ ...given, accounts: [{ ...account, deleting: true }] })],
+    ["nothing is granted", served({ ...given, accounts: [], grants: [] })],
+    ["the Realm is gone", served({ ...given, accounts: [], realm: undefined })],
+    ["the binding is missing", served({ ...given, accounts: [], binding: undefined })],
+    ["the binding is of other people", served({ ...given, accounts: [], realm: others })],
+    [
+      "somebody has removed it from the binding",
+      served({ ...given, accounts: [], binding: { ...given.binding!, subjects: [] } }),
+    ],
+    [
+      "the namespace is being deleted",
+      served({ ...given, accounts: [], namespace: { ...given.namespace!, deleting: true } }),
+    ],
+    [
+      "the namespace is somebody else's",
+      served({ ...given, accounts: [], namespace: { ...given.namespace!, labels: {} } }),
+    ],
+  ] as [string, GuestWorld][]
+) {
+  Deno.test(`account: ${what}: not created`, () => {
+    assert.deepEqual(created(world), []);
+  });
+}
+
+Deno.test("account: people change while a tailnet server runs: the old one goes first, then the new one comes", () => {
+  const { writes, world } = dryRun(served(lifecycle(account, others)));
+  const steps = writes.flatMap((write) =>
+    "create" in write
+      ? [`create ${write.create.metadata!.name}`]
+      : "delete" in write
+      ? [`delete ${write.delete.name}`]
+      : []
+  );
+  assert.deepEqual(steps, [`delete ${account.name}`, `create ${accountFor(others).name}`]);
+  assert.deepEqual(world.accounts?.map(({ name }) => name), [accountFor(others).name]);
+});
+
+Deno.test("boundAccount: binding without a record, without the subject, or of another namespace: none", () => {
+  const binding = given.binding!;
+  assert.equal(boundAccount("bob-home", binding), account.name);
+  const { account: _, ...unrecorded } = binding;
+  const elsewhere = binding.subjects.map((each) => ({ ...each, namespace: "default" }));
+  for (const other of [undefined, unrecorded, { ...binding, subjects: [] }, { ...binding, subjects: elsewhere }]) {
+    assert.equal(boundAccount("bob-home", other), undefined);
+  }
+  assert.equal(boundAccount("carol-home", binding), undefined);
 });

@@ -1,6 +1,7 @@
 /** Dry run: computes the world after its plans have been executed, without a cluster. */
 import { type Effect, effectsOf, type ObjectRef, type WrittenObject } from "../effects.ts";
 import type { QuotaFacts } from "../facts.ts";
+import { accounts } from "./objects/accounts.ts";
 import { namespace } from "./objects/namespace.ts";
 import { policies } from "./objects/network_policies.ts";
 import { type AnyRow, type SingleKey, singles } from "./objects/table.ts";
@@ -70,6 +71,9 @@ function applied(after: GuestWorld, written: WrittenObject, counted: boolean): v
     if (key === "quota") after.quota = withStatus(after.quota!, quota, counted);
   } else if (object.kind === "NetworkPolicy") {
     after.policies = after.policies.filter((policy) => policy.name !== name).concat(policies.project(object));
+  } else if (object.kind === "ServiceAccount") {
+    const account = { ...accounts.project(object), createdAt: after.now };
+    after.accounts = (after.accounts ?? []).concat(account);
   } else if (object.kind === "Namespace") {
     const createdAt = after.namespace?.createdAt ?? after.now;
     after.namespace = { ...namespace.project(object), createdAt, deleting: false };

@@ -34,8 +34,10 @@ export interface GuestWorld extends Singles {
   addressesOfName: (name: string) => readonly string[] | { error: string } | undefined;
   namespace: NamespaceFacts | undefined;
   // Keystone's objects in the namespace, found by label and by the name of their kind.
-  /** Service accounts created for the people of a realm of this name, if anybody has requested one. */
+  /** Service accounts created for the people of a realm of this name. */
   accounts?: readonly IdentityFacts[];
+  /** True if a tailnet server runs, which needs the realm's account. */
+  servesTailnet?: boolean;
   policies: readonly PolicyFacts[];
   /** Names of the NetworkPolicies in the namespace that Keystone hasn't made. */
   otherPolicies: readonly string[];

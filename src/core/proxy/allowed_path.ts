@@ -25,7 +25,7 @@ const selfReviews = new RegExp(
 );
 /** Groups: namespace, resource, name, subresource. */
 const namespaced = new RegExp(
-  `^/(?:api/v1|apis/${group}/${version})/namespaces/([a-z0-9-]+)/([a-z0-9]+)(?:/([A-Za-z0-9._:~@+=,-]+)(?:/([a-z]+))?)?$`,
+  `^/(?:api/v1|apis/${group}/${version})/namespaces/([a-z0-9-]+)/([a-z0-9]+)(?:/(?!\\.{1,2}(?:/|$))([A-Za-z0-9._:~@+=,-]+)(?:/([a-z]+))?)?$`,
 );
 
 /** Subresources of the namespace itself, which have the place of a resource in the path. */

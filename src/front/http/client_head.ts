@@ -54,7 +54,10 @@ export function parseRequestHead(text: string, policy: HeadPolicy): ClientHead {
   const named = options.find((name) => !mayBeNamed(name));
   if (named !== undefined) throw new BadRequest(400, `The header connection must not name ${named}.`);
   const body = requestBody(method, headers, policy);
-  const upgrade = policy.allowsUpgrade ? requestedUpgrade(method, headers, options, body) : undefined;
+  const upgrade = requestedUpgrade(method, headers, options, body);
+  if (upgrade !== undefined && !policy.allowsUpgrade) {
+    throw new BadRequest(400, "The header upgrade is set, but the protocol can't be changed here.");
+  }
   const expect = headers.get("expect")?.toLowerCase();
   if (expect !== undefined && expect !== "100-continue") {
     throw new BadRequest(417, "The header expect must be 100-continue.");
@@ -110,7 +113,7 @@ function requestHeaders(lines: readonly string[]): Map<string, string> {
     if (name.startsWith("impersonate-")) {
       throw new BadRequest(403, `The header ${name} is set, but requests can't impersonate; omit --as and --as-group.`);
     }
-    headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+    headers.set(name, [earlier ?? "", value].filter((each) => each !== "").join(", "));
   }
   const host = headers.get("host");
   if (host === undefined) throw new BadRequest(400, "The header host is missing.");
@@ -137,7 +140,10 @@ function requestBody(method: string, headers: ReadonlyMap<string, string>, polic
   return given === undefined ? { kind: "none" } : { kind: "length", length };
 }
 
-/** Returns the protocol to change to. Others, such as `h2c`, are ignored, as a server may. */
+/**
+ * Returns the protocol to change to. Others are refused, although a server may ignore them: a parser that doesn't ignore
+ * them would see no body.
+ */
 function requestedUpgrade(
   method: string,
   headers: ReadonlyMap<string, string>,
@@ -145,13 +151,15 @@ function requestedUpgrade(
   body: RequestBody,
 ): UpgradeProtocol | undefined {
   const protocol = headers.get("upgrade")?.toLowerCase();
-  if (protocol === undefined || !options.includes("upgrade") || !upgradeProtocols.has(protocol)) return undefined;
+  if (protocol === undefined) return undefined;
+  if (!upgradeProtocols.has(protocol) || !options.includes("upgrade") || options.includes("close")) {
+    throw new BadRequest(400, "The header upgrade must be websocket or SPDY/3.1, and connection must be upgrade.");
+  }
   if (method !== "GET" && (method !== "POST" || protocol === "websocket")) {
     throw new BadRequest(400, `The method ${method} must not upgrade to ${protocol}.`);
   }
   if (body.kind === "chunked" || (body.kind === "length" && body.length > 0)) {
     throw new BadRequest(400, "A request that upgrades must have no body.");
   }
-  if (options.includes("close")) throw new BadRequest(400, "The header connection must not have upgrade and close.");
   return protocol as UpgradeProtocol;
 }

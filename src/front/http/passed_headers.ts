@@ -1,20 +1,64 @@
 /** Headers that pass between a client and the API server. No other one does, whatever its name. */
 import type { MessageSide } from "./malformed.ts";
 
-const requestHeaders =
-  /^(accept(-.+)?|content-(?!length$).+|user-agent|if-.+|range|kubectl-.+|traceparent|sec-websocket-.+|x-stream-protocol-version)$/;
-
-const responseHeaders =
-  /^(accept-ranges|allow|audit-id|cache-control|content-(?!length$|security-policy).+|date|etag|expires|last-modified|retry-after|vary|warning|x-kubernetes-.+|sec-websocket-.+|x-stream-protocol-version|x-accepted-stream-protocol-versions)$/;
-
-const passedHeaders = { request: requestHeaders, response: responseHeaders };
-
+const streamHeaders = [
+  "sec-websocket-key",
+  "sec-websocket-version",
+  "sec-websocket-protocol",
+  "sec-websocket-extensions",
+  "x-stream-protocol-version",
+];
 /** Headers about a connection that changes its protocol. */
-const upgradeHeaders = /^(sec-websocket-.+|x-stream-protocol-version)$/;
+const upgradeHeaders = {
+  request: new Set(streamHeaders),
+  response: new Set([...streamHeaders, "sec-websocket-accept", "x-accepted-stream-protocol-versions"]),
+};
+
+const passedHeaders = {
+  request: new Set([
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "traceparent",
+    "user-agent",
+  ]),
+  response: new Set([
+    "accept-ranges",
+    "allow",
+    "audit-id",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "retry-after",
+    "vary",
+    "warning",
+  ]),
+};
+
+/** Prefixes of further headers: kubectl's own, and those of the API server's priority levels. */
+const passedPrefixes = { request: "kubectl-", response: "x-kubernetes-" };
 
 /** Reports whether a header is copied. Names are in lower case. */
 export const passes = (name: string, side: MessageSide, isUpgrade: boolean): boolean =>
-  passedHeaders[side].test(name) && (isUpgrade || !upgradeHeaders.test(name));
+  passedHeaders[side].has(name) || name.startsWith(passedPrefixes[side]) ||
+  (isUpgrade && upgradeHeaders[side].has(name));
 
 /** Headers that proxies write themselves; without them a request would mean something else. */
 const ownHeaders: ReadonlySet<string> = new Set([

@@ -54,7 +54,7 @@ const singleHeaders = [
  */
 export function parseResponseHead(text: string, request: Pick<ClientHead, "method" | "upgrade">): ResponseHead {
   const [first = "", ...lines] = text.split("\r\n");
-  const [, code] = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\x20-\x7e\x80-\xff]*)?$/.exec(first) ?? [];
+  const [, code] = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\x20-\x7e]*)?$/.exec(first) ?? [];
   if (code === undefined) throw new BadResponse("The API server's status line is malformed.");
   const status = Number(code);
   const headers = headerLines(lines, "response");
@@ -66,6 +66,7 @@ export function parseResponseHead(text: string, request: Pick<ClientHead, "metho
     values.set(name, value);
   }
   const options = connectionOptions(values.get("connection"), "response");
+  const body = responseBody(status, request.method, values);
   if (status === 101) {
     const upgrade = values.get("upgrade")?.toLowerCase();
     if (request.upgrade === undefined || upgrade !== request.upgrade || !options.includes("upgrade")) {
@@ -74,7 +75,6 @@ export function parseResponseHead(text: string, request: Pick<ClientHead, "metho
     return { kind: "switched", status, headers, upgrade: request.upgrade };
   }
   if (status < 200) return { kind: "interim", status };
-  const body = responseBody(status, request.method, values);
   const close = options.includes("close") || body.kind === "close" || request.upgrade !== undefined;
   return { kind: "final", status, headers: headers.filter(([name]) => !options.includes(name)), body, close };
 }
@@ -83,7 +83,13 @@ function responseBody(status: number, method: string, values: ReadonlyMap<string
   const given = values.get("content-length");
   const length = given === undefined ? undefined : contentLength(given, "response");
   const chunked = isChunked(values.get("transfer-encoding"), given !== undefined, "response");
-  if (method === "HEAD" || status === 204 || status === 304) return { kind: "none" };
+  if (status < 200 || status === 204 || status === 304) {
+    if (chunked || (status !== 304 && length !== undefined && length > 0)) {
+      throw new BadResponse(`The API server's response ${status} has a body.`);
+    }
+    return { kind: "none" };
+  }
+  if (method === "HEAD") return { kind: "none" };
   if (chunked) return { kind: "chunked" };
   return length === undefined ? { kind: "close" } : { kind: "length", length };
 }
@@ -112,7 +118,9 @@ function framingLines({ body, headers, status, close }: FinalResponse, closes: b
   const connection = close || closes ? ["connection: close"] : [];
   if (body.kind === "chunked") return [...connection, "transfer-encoding: chunked"];
   if (body.kind === "length") return [...connection, `content-length: ${body.length}`];
-  // The length of a body that is not sent: of a HEAD request or of a 304.
-  const length = status === 204 ? undefined : headers.find(([name]) => name === "content-length")?.[1];
+  // The length of a body that HEAD doesn't send. Not that of a 304, because some parsers wait for its body.
+  const length = status === 204 || status === 304
+    ? undefined
+    : headers.find(([name]) => name === "content-length")?.[1];
   return body.kind === "none" && length !== undefined ? [...connection, `content-length: ${length}`] : connection;
 }

@@ -1,6 +1,5 @@
 /** Heads of requests to the API server, built from a client's head. Nothing is copied that isn't on the list. */
 import { type ClientHead, isSafePath } from "./client_head.ts";
-import { connectionOptions } from "./header_lines.ts";
 import { passes, streamProtocolHeader } from "./passed_headers.ts";
 
 /** Parts of a request that only this server decides. */
@@ -22,7 +21,6 @@ export function upstreamHead(head: ClientHead, { path, host, authorization }: Up
   if (!isSafePath(path)) throw new Error("The path of a request to the API server is malformed.");
   if (!/^[A-Za-z0-9.:[\]-]+$/.test(host)) throw new Error("The API server's address is malformed.");
   if (!/^Bearer [A-Za-z0-9._~+/-]+=*$/.test(authorization)) throw new Error("The token is missing or malformed.");
-  const named = new Set(connectionOptions(head.headers.get("connection"), "request"));
   const lines = [
     `${head.method} ${path}${head.query === "" ? "" : `?${head.query}`} HTTP/1.1`,
     `host: ${host}`,
@@ -30,8 +28,9 @@ export function upstreamHead(head: ClientHead, { path, host, authorization }: Up
     ...connectionLines(head),
   ];
   for (const [name, value] of head.headers) {
-    if (!passes(name, "request", head.upgrade !== undefined) || named.has(name)) continue;
-    for (const each of name === streamProtocolHeader ? value.split(/ *, */) : [value]) lines.push(`${name}: ${each}`);
+    if (!passes(name, "request", head.upgrade !== undefined)) continue;
+    const each = name === streamProtocolHeader ? value.split(/[ ,]+/).filter((version) => version !== "") : [value];
+    lines.push(...each.map((one) => `${name}: ${one}`));
   }
   return `${lines.join("\r\n")}\r\n\r\n`;
 }

@@ -53,6 +53,8 @@ export interface Guest extends RecordsWorld {
   policies: readonly PolicyFacts[];
   /** Service accounts of the realm's people. */
   accounts?: readonly IdentityFacts[];
+  /** True if a tailnet server runs, which needs the realm's account. */
+  servesTailnet?: boolean;
   /** Grants in force. */
   entitlements: readonly (GuideEntry & GrantOpening)[];
   ownership: Ownership;

@@ -18,7 +18,7 @@ export const stageOrder = {
     "quota goes",
     "quota",
   ],
-  open: ["defaults", "policies open", "access comes", "guide"],
+  open: ["defaults", "policies open", "access comes", "guide", "account comes"],
 } as const;
 
 export type ClosingStage = typeof stageOrder.close[number];
