@@ -4,7 +4,6 @@ import { connect as connectTls } from "node:tls";
 import { LocalClient } from "../../../lib/tailscale/mod.ts";
 import { stateFrom } from "../../tailnet/tailnet_state.ts";
 import type { LenderConnection } from "./forwarder.ts";
-import { localDial } from "./local_dial.ts";
 import { type LenderNode, lenderNodes } from "./lender_nodes.ts";
 
 /** A tailnet server, as the local tailscaled reaches it. */
@@ -36,7 +35,7 @@ export async function dialLender(target: DialTarget, signal: AbortSignal): Promi
   const problems: string[] = [];
   for (const node of found.nodes) {
     try {
-      return await dialNode(node, target, signal);
+      return await dialNode(client, node, target, signal);
     } catch (error) {
       signal.throwIfAborted();
       problems.push(`${node.dnsName}${node.online ? "" : " (offline)"}: ${(error as Error).message}`);
@@ -45,15 +44,16 @@ export async function dialLender(target: DialTarget, signal: AbortSignal): Promi
   throw new Error(`The lender can't be reached on port ${target.port}. ${problems.join("; ")}`);
 }
 
-/** Connects to one node. */
+/** Connects to one node. The signal ends the connection at any time. */
 export async function dialNode(
+  client: LocalClient,
   { dnsName, addresses }: LenderNode,
-  { socket, port, tls }: Pick<DialTarget, "socket" | "port" | "tls">,
+  { port, tls }: Pick<DialTarget, "port" | "tls">,
   signal: AbortSignal,
 ): Promise<LenderConnection> {
   const address = addresses[0];
-  if (address === undefined) throw new Error(`${dnsName} has no tailnet address.`);
-  const raw = await localDial(socket, address, port, AbortSignal.any([signal, AbortSignal.timeout(nodeMs)]));
+  if (address === undefined) throw new Error(`${dnsName} has no tailnet address`);
+  const raw = await client.dial(address, port, { signal, timeoutMs: nodeMs });
   return tls ? await withTls(raw, dnsName, signal) : raw;
 }
 

@@ -1,5 +1,5 @@
 /** Finds a lender's tailnet server from this machine. */
-import { LocalApiError, LocalClient } from "../../../lib/tailscale/mod.ts";
+import { LocalApiError, type LocalApiErrorKind, LocalClient } from "../../../lib/tailscale/mod.ts";
 import { fixedClientCertificate } from "./lender_access.ts";
 import { isTailnetAddress } from "../../tailnet/peer.ts";
 import { stateFrom, type TailnetState } from "../../tailnet/tailnet_state.ts";
@@ -47,6 +47,9 @@ export interface LenderFound extends OpenRoute {
   owner?: string;
   socket: string;
 }
+
+/** Failures of the daemon itself: another node or the tailnet's policy would change nothing. */
+const daemonKinds: ReadonlySet<LocalApiErrorKind> = new Set(["AccessDenied", "NotRunning", "Unsupported"]);
 
 type Running = Extract<TailnetState, { kind: "running" }>;
 
@@ -166,12 +169,18 @@ async function openRoute(
     return await firstOpenRoute(nodes.map(({ dnsName }) => proxyRoute(dnsName, port, proxyUrl!)), ask);
   }
   const keys = await makeKeys();
+  using client = new LocalClient({ socket });
   await using opened = new AsyncDisposableStack();
+  let unable: LocalApiError | undefined;
   const routes = await Promise.all(nodes.map(async (node): Promise<LenderRoute> => ({
     way,
     node: node.dnsName,
     connections: await Promise.all([false, true].map(async (tls) => {
-      const connect = (signal: AbortSignal) => dialNode(node, { socket, port, tls }, signal);
+      const connect = (signal: AbortSignal) =>
+        dialNode(client, node, { port, tls }, signal).catch((error) => {
+          if (error instanceof LocalApiError && daemonKinds.has(error.kind)) unable = error;
+          throw error;
+        });
       const forwarder = opened.use(await Forwarder.open({ keys, port: 0, connect }));
       return {
         server: `https://127.0.0.1:${forwarder.port}`,
@@ -181,5 +190,9 @@ async function openRoute(
       };
     })),
   })));
-  return await firstOpenRoute(routes, ask);
+  try {
+    return await firstOpenRoute(routes, ask);
+  } catch (error) {
+    throw unable ? new Exit(exitCodes.no, `${unable.message}.`) : error;
+  }
 }

@@ -18,7 +18,7 @@ export interface ForwarderOptions {
   keys: Pick<ForwarderKeys, "authority" | "certificate" | "key">;
   /** Port of 127.0.0.1; 0 for any. */
   port: number;
-  /** Connects to the lender. Rejects with a sentence. */
+  /** Connects to the lender, until the signal aborts. Rejects with a sentence, within a time of its own. */
   connect(signal: AbortSignal): Promise<LenderConnection>;
   /** Called when the number of accepted connections changes. */
   onConnections?: (count: number) => void;
@@ -29,7 +29,6 @@ export const mostForwarded = 256;
 /** Most connections that have not shown the certificate. */
 const mostUnknown = 32;
 const handshakeMs = 3000;
-const connectMs = 15_000;
 
 /** A running forwarder. */
 export class Forwarder implements AsyncDisposable {
@@ -116,7 +115,7 @@ export class Forwarder implements AsyncDisposable {
     });
     let lender: LenderConnection;
     try {
-      lender = await this.#options.connect(AbortSignal.any([ended.signal, AbortSignal.timeout(connectMs)]));
+      lender = await this.#options.connect(ended.signal);
     } catch (error) {
       return answerUnavailable(socket, error instanceof Error ? error.message : String(error));
     }

@@ -122,7 +122,7 @@ const failures: [
   ["tailscaled is stopped", (port) => [alice(port)], { code: 4, err: /is stopped; run tailscale up/ }, {
     state: "Stopped",
   }],
-  ["tailscaled can't dial", (port) => [alice(port)], { code: 4, err: /use a newer tailscaled/ }, { dials: false }],
+  ["tailscaled can't dial", (port) => [alice(port)], { code: 1, err: /use a newer tailscaled/ }, { dials: false }],
   ["tailscaled doesn't run", (port) => [alice(port)], {
     code: 4,
     err: /tailscaled at \/nowhere\/d\.sock: .*start tailscaled, or name its socket: --ts-socket PATH/,
