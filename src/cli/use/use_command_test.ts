@@ -228,7 +228,7 @@ Deno.test("over tailscaled's proxy: the name and the proxy are in the context, a
     assert.equal(config.server, `http://alice-home.${suffix}:8443/k8s/bob-home`);
     assert.equal(config.proxyUrl, `http://127.0.0.1:${proxy.port}`);
     assert.doesNotMatch(await Deno.readTextFile(kubeconfig), /exec|users:\n-/);
-    assert.deepEqual(new Set(asked), new Set([`http://alice-home.${suffix}:8443/k8s`]));
+    assert.ok(asked.includes(`http://alice-home.${suffix}:8443/k8s`), asked.join());
   });
 });
 
