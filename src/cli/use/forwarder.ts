@@ -83,7 +83,8 @@ export class Forwarder implements AsyncDisposable {
   /** Bounds connections of strangers, such as another user of this machine. */
   #greet(socket: Socket): void {
     const key = String(socket.remotePort);
-    if (this.#unknown.size >= mostUnknown) return void socket.destroy();
+    // The oldest gives way, so that a stranger who holds connections open doesn't keep the owner out.
+    if (this.#unknown.size >= mostUnknown) this.#unknown.values().next().value!.socket.destroy();
     const forget = () => {
       clearTimeout(timer);
       if (this.#unknown.get(key)?.socket === socket) this.#unknown.delete(key);
@@ -117,7 +118,7 @@ export class Forwarder implements AsyncDisposable {
     try {
       lender = await this.#options.connect(ended.signal);
     } catch (error) {
-      return answerUnavailable(socket, error instanceof Error ? error.message : String(error));
+      return answerUnreachable(socket, error instanceof Error ? error.message : String(error));
     }
     if (ended.signal.aborted) return lender.close();
     await joined(socket, lender);
@@ -150,22 +151,21 @@ async function joined(socket: TLSSocket, lender: LenderConnection): Promise<void
 const once = (socket: TLSSocket, event: string): Promise<void> =>
   new Promise((resolve) => socket.once(event, () => resolve()));
 
-/** Answers the first request with a sentence that kubectl prints, and ends the connection. */
-function answerUnavailable(socket: TLSSocket, message: string): void {
-  const body = JSON.stringify({
-    kind: "Status",
-    apiVersion: "v1",
-    status: "Failure",
-    reason: "ServiceUnavailable",
-    code: 503,
-    message,
-  });
+/**
+ * Answers the first request with a sentence, and ends the connection. kubectl prints a text of every request; of a Status
+ * it drops the message while it discovers the API, and of 503 always.
+ */
+function answerUnreachable(socket: TLSSocket, message: string): void {
+  const body = new TextEncoder().encode(message);
   const head = [
-    "HTTP/1.1 503 Service Unavailable",
-    "Content-Type: application/json",
-    `Content-Length: ${new TextEncoder().encode(body).length}`,
+    "HTTP/1.1 502 Bad Gateway",
+    "Content-Type: text/plain; charset=utf-8",
+    `Content-Length: ${body.length}`,
     "Connection: close",
   ];
   // Clients take an answer before their request for an error.
-  socket.once("data", () => socket.end(`${head.join("\r\n")}\r\n\r\n${body}`));
+  socket.once("data", () => {
+    socket.write(`${head.join("\r\n")}\r\n\r\n`);
+    socket.end(body);
+  });
 }

@@ -69,7 +69,7 @@ export const proxyRoute = (name: string, port: number, proxyUrl: string): Lender
 
 /** Reports whether an error is the server's own answer, so that no other route would have another. */
 const isAnswer = (error: unknown): boolean =>
-  isApiError(error) && error.code !== 503 && !/without a Kubernetes Status|and an empty body/.test(error.message);
+  isApiError(error) && !/without a Kubernetes Status|and an empty body/.test(error.message);
 
 /**
  * Returns the first route on which a tailnet server answers. The next one starts when the one before has failed or is
@@ -145,5 +145,9 @@ const isUntrusted = (error: unknown): boolean =>
 /** Returns the reason of an error, without the request that is known. */
 function textOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^.*didn't respond to GET \/k8s: /, "").replace(/[.?]$/, "");
+  return text.replace(
+    /^.*didn't respond to GET \/k8s: |^GET \/k8s failed with 502 and without a Kubernetes Status: /,
+    "",
+  )
+    .replace(/[.?]$/, "");
 }
