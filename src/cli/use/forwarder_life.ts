@@ -24,7 +24,7 @@ export const idleLimit = (now: number, ends: string | undefined): number =>
   ends !== undefined && Date.parse(ends) < now ? endedLimitMs : idleLimitMs;
 
 /** Reports whether the forwarder has to end: nobody uses it, or its context or folder is gone. */
-export async function isOver(state: ForwarderState, now = Date.now()): Promise<boolean> {
+export async function hasToEnd(state: ForwarderState, now = Date.now()): Promise<boolean> {
   const { folder, context, kubeconfig, ends, connections, idleMs } = state;
   if (connections === 0 && idleMs >= idleLimit(now, ends)) return true;
   if (!await readForwarderSettings(folder).catch(() => undefined)) return true;

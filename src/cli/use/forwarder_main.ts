@@ -5,7 +5,7 @@
 import { Forwarder } from "./forwarder.ts";
 import { forwarderLock, problemFile, readForwarderKeys, readForwarderSettings } from "./forwarder_folder.ts";
 import { dialLender } from "./dial_lender.ts";
-import { isOver } from "./forwarder_life.ts";
+import { hasToEnd } from "./forwarder_life.ts";
 
 const [folder] = Deno.args as [string];
 const checkMs = 30_000;
@@ -66,7 +66,7 @@ async function end(): Promise<never> {
 for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => void end());
 setInterval(async () => {
   const { connections } = forwarder;
-  if (await isOver({ folder, context, kubeconfig, ends, connections, idleMs: Date.now() - idleSince })) await end();
+  if (await hasToEnd({ folder, context, kubeconfig, ends, connections, idleMs: Date.now() - idleSince })) await end();
 }, checkMs);
 
 await Deno.stdout.write(new TextEncoder().encode("ready\n"));

@@ -1,8 +1,10 @@
 /** `keystone use` against a written tailscaled and a written answer of the tailnet server. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { hasToEnd } from "./forwarder_life.ts";
 import { createRestClient, Kubeconfig } from "../../../lib/kubernetes/mod.ts";
 import { keystone, type Said } from "../../../tests/fixtures/keystone_command.ts";
+import { keystoneOnTerminal, terminalKeys } from "../../../tests/fixtures/keystone_terminal.ts";
 import { type WrittenNode, WrittenTailnet } from "../../../tests/fixtures/written_tailnet.ts";
 
 const suffix = "tailnet-name.ts.net";
@@ -256,5 +258,99 @@ Deno.test("--list: shows what the lender gives now; --stop: removes the entries 
     await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) }));
     assert.equal((await run("use", "alice-home", "--stop")).code, 1);
     assert.match((await run("use", "--list")).out, /No context is by keystone use/);
+  });
+});
+
+/** Asks the API server as kubectl does, with the plugin. */
+async function asked(kubeconfig: string): Promise<void> {
+  const config = await (await Kubeconfig.load({ paths: [kubeconfig], attended: false })).clientConfig();
+  using rest = createRestClient(config, { userAgent: "test" });
+  await rest.performRequest({ method: "GET", path: "/version" });
+}
+
+/** Returns the settings and the process of the only forwarder. */
+async function forwarderIn(folder: string): Promise<{ port: number; pid: number; path: string }> {
+  const all = join(folder, "state/keystone/use");
+  const [entry] = Array.from(Deno.readDirSync(all));
+  const path = join(all, entry!.name);
+  const { port } = JSON.parse(await Deno.readTextFile(join(path, "forwarder.json")));
+  return { port, pid: Number(await Deno.readTextFile(join(path, "lock"))), path };
+}
+
+Deno.test("the forwarder is killed, as by a reboot: kubectl's plugin starts it again; a taken port is a sentence", async () => {
+  await using server = lenderServer(usual);
+  await scene([alice(server.port)], async ({ run, kubeconfig, folder }) => {
+    assert.equal((await run("use", "alice-home")).code, 0);
+    const { port, pid } = await forwarderIn(folder);
+    Deno.kill(pid, "SIGKILL");
+    // Several clients at once start one.
+    await Promise.all([asked(kubeconfig), asked(kubeconfig), asked(kubeconfig)]);
+    const next = await forwarderIn(folder);
+    assert.notEqual(next.pid, pid);
+    assert.equal(next.port, port);
+    Deno.kill(next.pid, "SIGKILL");
+    let thief: Deno.TcpListener | undefined;
+    while (!thief) {
+      try {
+        thief = Deno.listen({ hostname: "127.0.0.1", port });
+      } catch {
+        // The killed one still has it.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    try {
+      await assert.rejects(asked(kubeconfig), /127\.0\.0\.1 can't be opened: .*Run keystone use again, which chooses/s);
+      assert.equal((await run("use", "alice-home")).code, 0);
+      assert.notEqual((await forwarderIn(folder)).port, port);
+      await asked(kubeconfig);
+    } finally {
+      thief.close();
+    }
+  });
+});
+
+Deno.test({
+  name: "on a terminal: asks for the realm, and the forwarder outlives the terminal",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const work = { realm: "work", namespace: "guest-work", path: "/k8s/work" };
+    await using server = lenderServer((request) =>
+      new URL(request.url).pathname === "/k8s" ? Response.json(accessOf(bob, work)) : Response.json({})
+    );
+    await scene([alice(server.port)], async ({ tailnet, kubeconfig, folder }) => {
+      const env = { HOME: folder, XDG_STATE_HOME: join(folder, "state"), TS_SOCKET: tailnet.socket };
+      const { code, lines } = await keystoneOnTerminal(kubeconfig, ["use", "alice-home"], [
+        [/Act for which\?.*work/, `${terminalKeys.down}${terminalKeys.enter}`],
+      ], { env });
+      assert.equal(code, 0, lines.join("\n"));
+      assert.match(lines.join(" "), /Context alice-home-work is the current one: namespace guest-work of alice-home/);
+      await asked(kubeconfig);
+      const cancelled = await keystoneOnTerminal(kubeconfig, ["use", "alice-home", "--context", "other"], [
+        [/Act for which/, terminalKeys.interrupt],
+      ], { env });
+      assert.notEqual(cancelled.code, 0);
+      assert.doesNotMatch(await Deno.readTextFile(kubeconfig), /other/);
+    });
+  },
+});
+
+Deno.test("the context is deleted by kubectl: the forwarder and its keys go; idle: it goes, the keys stay", async () => {
+  await using server = lenderServer(usual);
+  await scene([alice(server.port)], async ({ run, kubeconfig, folder }) => {
+    assert.equal((await run("use", "alice-home")).code, 0);
+    // A copy, because the forwarder itself still runs.
+    const path = join(folder, "copy");
+    await Deno.mkdir(path);
+    await Deno.copyFile(join((await forwarderIn(folder)).path, "forwarder.json"), join(path, "forwarder.json"));
+    const state = { folder: path, context: "alice-home", kubeconfig, connections: 1, idleMs: 0 };
+    assert.equal(await hasToEnd(state), false);
+    assert.equal(await hasToEnd({ ...state, connections: 0, idleMs: 14 * 60_000 }), false);
+    assert.equal(await hasToEnd({ ...state, connections: 0, idleMs: 15 * 60_000 }), true);
+    assert.equal(await hasToEnd({ ...state, connections: 0, idleMs: 61_000, ends: "2020-01-01T00:00:00Z" }), true);
+    const text = await Deno.readTextFile(kubeconfig);
+    await Deno.writeTextFile(kubeconfig, text.replace("- name: alice-home\n", "- name: renamed\n"));
+    assert.equal(await hasToEnd(state), true);
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+    await Deno.writeTextFile(kubeconfig, text);
   });
 });
