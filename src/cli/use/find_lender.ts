@@ -15,6 +15,7 @@ import {
   directRoute,
   firstOpenRoute,
   type LenderRoute,
+  LenderUnreachable,
   type OpenRoute,
   proxyRoute,
   type Way,
@@ -118,7 +119,7 @@ async function withDaemon(wanted: LenderWanted, socket: string, state: Running):
     try {
       return { ...await openRoute(way, nodes, wanted, socket), ...details };
     } catch (error) {
-      if (!(error instanceof Exit) || error.code !== exitCodes.unreachable) throw error;
+      if (!(error instanceof LenderUnreachable)) throw error;
       problems.push(error.message);
     }
   }
@@ -193,6 +194,6 @@ async function openRoute(
   try {
     return await firstOpenRoute(routes, ask);
   } catch (error) {
-    throw unable ? new Exit(exitCodes.no, `${unable.message}.`) : error;
+    throw unable ? new Exit(exitCodes.unreachable, `${unable.message}.`) : error;
   }
 }

@@ -136,7 +136,9 @@ async function replaceFile(file: string, text: string): Promise<void> {
     await Deno.writeTextFile(temporary, text);
     await Deno.chmod(temporary, (present?.mode ?? 0o600) & 0o777);
     // As root with another user's file.
-    if (present?.uid != null && present.uid !== Deno.uid()) await Deno.chown(temporary, present.uid, present.gid);
+    if (typeof present?.uid === "number" && present.uid !== Deno.uid()) {
+      await Deno.chown(temporary, present.uid, present.gid);
+    }
     await Deno.rename(temporary, file);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});

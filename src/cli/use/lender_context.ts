@@ -62,7 +62,7 @@ export interface ContextEntries {
     "certificate-authority-data"?: string;
   };
   /** Absent: the tailnet knows who connects. */
-  user?: { exec: Record<string, unknown> };
+  user?: { exec: Record<string, unknown> } | { username: string };
   namespace: string;
   record: UseRecord;
 }

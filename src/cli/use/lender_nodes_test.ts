@@ -15,7 +15,11 @@ const node = (name: string, more: Partial<TailnetPeer> = {}): TailnetPeer => ({
   ownerLogin: "alice@example.com",
   ...more,
 });
-const found = (nodes: TailnetPeer[], lender = "alice-home", owner?: string): string[] | string => {
+const found = (
+  nodes: TailnetPeer[],
+  lender: string = "alice-home",
+  owner: string | undefined = undefined,
+): string[] | string => {
   const search = lenderNodes(nodes, lender, { suffix, owner });
   return "problem" in search ? search.problem : search.nodes.map(({ dnsName }) => dnsName.split(".")[0]!);
 };

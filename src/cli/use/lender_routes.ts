@@ -1,6 +1,6 @@
 /** Ways to a lender's tailnet server, tried in order. */
 import { lookup } from "node:dns/promises";
-import { ConnectionError, isApiError } from "../../../lib/kubernetes/mod.ts";
+import { isApiError } from "../../../lib/kubernetes/mod.ts";
 import { Exit, exitCodes } from "../exit.ts";
 import type { LenderNode } from "./lender_nodes.ts";
 import type { AccessAnswer, ServerConnection } from "./lender_access.ts";
@@ -117,6 +117,13 @@ export async function firstOpenRoute(
   }
 }
 
+/** No node answers; another way may work. */
+export class LenderUnreachable extends Exit {
+  constructor(message: string) {
+    super(exitCodes.unreachable, message);
+  }
+}
+
 /** Returns the error for routes of which none works. */
 function problemOf(errors: readonly { route: LenderRoute; error: unknown }[]): unknown {
   const other = errors.find(({ error }) => error instanceof Exit);
@@ -135,12 +142,13 @@ function problemOf(errors: readonly { route: LenderRoute; error: unknown }[]): u
     // The plain connection's reason is the better one; it comes first.
     if (!seen.has(node)) seen.set(node, `${node} (${way}): ${textOf(error)}`);
   }
-  return new Exit(exitCodes.unreachable, [...seen.values()].join("; "));
+  return new LenderUnreachable([...seen.values()].join("; "));
 }
 
-const isUntrusted = (error: unknown): boolean =>
-  error instanceof ConnectionError && /certificate/i.test(textOf(error)) &&
-  !/InvalidContentType|corrupt/.test(textOf(error));
+const isUntrusted = (error: unknown): boolean => /certificate/i.test(textOf(error)) && !isPlain(error);
+
+/** Reports whether the server speaks no TLS. */
+const isPlain = (error: unknown): boolean => /InvalidContentType|corrupt/.test(textOf(error));
 
 /** Returns the reason of an error, without the request that is known. */
 function textOf(error: unknown): string {

@@ -1,6 +1,7 @@
 /** `keystone use` against a written tailscaled and a written answer of the tailnet server. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { certificatesAt } from "../../server/admission/serving_certificates.ts";
 import { hasToEnd } from "./forwarder_life.ts";
 import { createRestClient, Kubeconfig } from "../../../lib/kubernetes/mod.ts";
 import { keystone, type Said } from "../../../tests/fixtures/keystone_command.ts";
@@ -24,6 +25,18 @@ function lenderServer(answer: (request: Request) => Response): AsyncDisposable &
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
   return {
     port: (server.addr as Deno.NetAddr).port,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** A tailnet server with a certificate of its own authority, in PEM. */
+async function certifiedServer(): Promise<AsyncDisposable & { port: number; authority: string }> {
+  const hosts = { dns: [`alice-home.${suffix}`], ip: [] };
+  const { certificates: { authorities, certificate, key } } = await certificatesAt(undefined, hosts, Date.now());
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, cert: certificate, key }, usual);
+  return {
+    port: (server.addr as Deno.NetAddr).port,
+    authority: authorities,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }
@@ -124,7 +137,7 @@ const failures: [
   ["tailscaled is stopped", (port) => [alice(port)], { code: 4, err: /is stopped; run tailscale up/ }, {
     state: "Stopped",
   }],
-  ["tailscaled can't dial", (port) => [alice(port)], { code: 1, err: /use a newer tailscaled/ }, { dials: false }],
+  ["tailscaled can't dial", (port) => [alice(port)], { code: 4, err: /use a newer tailscaled/ }, { dials: false }],
   ["tailscaled doesn't run", (port) => [alice(port)], {
     code: 4,
     err: /tailscaled at \/nowhere\/d\.sock: .*start tailscaled, or name its socket: --ts-socket PATH/,
@@ -352,5 +365,37 @@ Deno.test("the context is deleted by kubectl: the forwarder and its keys go; idl
     assert.equal(await hasToEnd(state), true);
     await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
     await Deno.writeTextFile(kubeconfig, text);
+  });
+});
+
+Deno.test("the server's certificate: trusted, the forwarder checks its name; unknown, a sentence", async () => {
+  await using server = await certifiedServer();
+  await scene([alice(server.port)], async ({ run, tailnet, folder, kubeconfig }) => {
+    const { code, err } = await run("use", "alice-home");
+    assert.equal(code, 4);
+    assert.match(
+      err,
+      /^alice-home\.\S+ shows a certificate that this machine doesn't trust: .*Check this machine's clock, or/,
+    );
+    await Deno.writeTextFile(join(folder, "authority.pem"), server.authority);
+    const env = {
+      HOME: folder,
+      XDG_STATE_HOME: join(folder, "state"),
+      TS_SOCKET: tailnet.socket,
+      KUBECONFIG: kubeconfig,
+      DENO_CERT: join(folder, "authority.pem"),
+    };
+    const main = new URL("../main.ts", import.meta.url).pathname;
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--frozen", "-A", "--no-check", main, "use", "alice-home"],
+      env,
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    await asked(kubeconfig);
+    const { path } = await forwarderIn(folder);
+    assert.equal(JSON.parse(await Deno.readTextFile(join(path, "forwarder.json"))).tls, true);
+    // The same certificate at another node is not its own.
+    tailnet.options = { nodes: [{ ...alice(server.port), name: `alice-home-1.${suffix}` }] };
+    await assert.rejects(asked(kubeconfig), /certificate/i);
   });
 });

@@ -202,7 +202,12 @@ function entriesOf(
         ...(proxyUrl === undefined ? {} : { "proxy-url": proxyUrl }),
         ...(tlsServerName === undefined ? {} : { "tls-server-name": tlsServerName }),
       },
-    ...(forwarder ? { user: { exec: pluginOf(forwarder, lender) } } : {}),
+    ...(forwarder
+      ? { user: { exec: pluginOf(forwarder, lender) } }
+      // Over HTTPS kubectl asks for a name unless it has one. The tailnet server ignores it.
+      : server.startsWith("https:")
+      ? { user: { username: realm } }
+      : {}),
     namespace,
     record: {
       lender,
