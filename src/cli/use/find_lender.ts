@@ -1,10 +1,8 @@
 /** Finds a lender's tailnet server from this machine. */
 import { LocalApiError, type LocalApiErrorKind, LocalClient } from "../../../lib/tailscale/mod.ts";
-import { fixedClientCertificate } from "./lender_access.ts";
 import { isTailnetAddress } from "../../tailnet/peer.ts";
 import { stateFrom, type TailnetState } from "../../tailnet/tailnet_state.ts";
 import { Exit, exitCodes, no, usageError } from "../exit.ts";
-import { usualSocket } from "../realm_add/tailnet_nodes.ts";
 import { daemonProxy } from "./daemon_proxy.ts";
 import { dialNode } from "./dial_lender.ts";
 import { Forwarder } from "./forwarder.ts";
@@ -20,7 +18,8 @@ import {
   proxyRoute,
   type Way,
 } from "./lender_routes.ts";
-import { askAccess } from "./lender_access.ts";
+import { askAccess, fixedClientCertificate } from "./lender_access.ts";
+import { usualSocketOf } from "./usual_socket.ts";
 
 /** A lender to find. */
 export interface LenderWanted {
@@ -62,10 +61,6 @@ export async function findLender(wanted: LenderWanted): Promise<LenderFound> {
     ? await withoutDaemon(wanted, socket, daemon.error)
     : await withDaemon(wanted, socket, daemon);
 }
-
-/** Returns the socket of a tailscaled as packages install it. */
-export const usualSocketOf = (os: typeof Deno.build.os): string =>
-  os === "darwin" ? "/var/run/tailscaled.socket" : usualSocket;
 
 async function daemonState(socket: string): Promise<Running | { error: Exit }> {
   using client = new LocalClient({ socket, timeoutMs: 5000 });

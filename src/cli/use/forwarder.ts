@@ -18,7 +18,7 @@ export interface ForwarderOptions {
   keys: Pick<ForwarderKeys, "authority" | "certificate" | "key">;
   /** Port of 127.0.0.1; 0 for any. */
   port: number;
-  /** Connects to the lender, until the signal aborts. Rejects with a sentence, within a time of its own. */
+  /** Connects to the lender, until the signal aborts. Rejects with a sentence, within its own time limit. */
   connect(signal: AbortSignal): Promise<LenderConnection>;
   /** Called when the number of accepted connections changes. */
   onConnections?: (count: number) => void;

@@ -70,7 +70,7 @@ export async function writeForwarderFolder(
   keys?: ForwarderKeys,
 ): Promise<void> {
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  // Whoever made the folder before, the secrets in it are for its owner only.
+  // The folder may exist with other rights.
   await Deno.chmod(folder, 0o700);
   const write = async (name: string, text: string) => {
     const path = join(folder, name);

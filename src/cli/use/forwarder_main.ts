@@ -1,5 +1,5 @@
 /**
- * The forwarder of `keystone use`, a process of its own: `forwarder_main.ts FOLDER`. It writes one line to standard
+ * The forwarder of `keystone use`, a separate process: `forwarder_main.ts FOLDER`. It writes one line to standard
  * output when it can be used. It ends when it was idle, when its context is removed, and at a signal.
  */
 import { Forwarder } from "./forwarder.ts";
@@ -15,7 +15,7 @@ async function fail(message: string): Promise<never> {
   Deno.exit(1);
 }
 
-/** Takes the lock. Whoever only checks whether a forwarder runs holds it for an instant. */
+/** Takes the lock. A check whether a forwarder runs holds it for an instant. */
 async function locked(): Promise<Deno.FsFile | undefined> {
   for (let attempt = 0; attempt < 10; attempt++) {
     const lock = await forwarderLock(folder);

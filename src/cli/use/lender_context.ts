@@ -9,7 +9,7 @@ const extensionName = "keystone.io/use";
 const recordSchema = z.object({
   lender: z.string(),
   realm: z.string(),
-  /** Full name of the lender's first node, or what was given if no daemon told it. */
+  /** Full name of the lender's first node, or the name as given if no daemon reported it. */
   node: z.string(),
   /** StableID of the node. */
   stableID: z.string().optional(),

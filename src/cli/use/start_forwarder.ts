@@ -38,7 +38,7 @@ export async function startForwarder(folder: string): Promise<void> {
       ],
       folder,
     ),
-    // A process group of its own: the terminal's end is not its end.
+    // A separate session: the terminal's end is not its end.
     detached: true,
     cwd: "/",
     stdin: "null",

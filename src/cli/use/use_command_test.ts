@@ -399,3 +399,14 @@ Deno.test("the server's certificate: trusted, the forwarder checks its name; unk
     await assert.rejects(asked(kubeconfig), /certificate/i);
   });
 });
+
+Deno.test("completion offers the nodes of the tailnet, and the ways", async () => {
+  const nodes = ["alice-home", "alice-home-1", "carla"].map((name, index) => ({
+    name: `${name}.${suffix}`,
+    address: `100.64.0.${index + 1}`,
+  }));
+  await scene(nodes, async ({ run }) => {
+    assert.deepEqual((await run("__complete", "use", "")).out.split("\n"), ["alice-home", "carla", ":4"]);
+    assert.match((await run("__complete", "use", "--way", "")).out, /^direct\nproxy\nforwarder\n:4$/);
+  });
+});
