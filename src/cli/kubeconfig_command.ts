@@ -70,7 +70,8 @@ function serverOf(text: unknown): string | undefined {
   return url.href.replace(/\/$/, "");
 }
 
-function proxyOf(text: unknown): string | undefined {
+/** Parses a proxy's URL. */
+export function proxyOf(text: unknown): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.parse(String(text));
   if (!url || !["http:", "https:", "socks5:"].includes(url.protocol)) {

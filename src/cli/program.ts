@@ -23,6 +23,7 @@ import { superEntitiesCommand } from "./superentities_command.ts";
 import { tailnetCommand } from "./tailnet_command.ts";
 import { trustCommand } from "./trust_command.ts";
 import { uninstallCommand } from "./uninstall_command.ts";
+import { useCommand } from "./use_command.ts";
 import { wouldFitCommand } from "./would_fit_command.ts";
 
 /** Earlier names of verbs, which go on working, with the present ones. */
@@ -89,6 +90,7 @@ export function createProgram(io: Io): Command {
       approveCommand,
     ),
   );
+  group("Work as a guest:", useCommand(run));
   group("Check workloads, also as a guest:", wouldFitCommand(run), explainCommand(run), canReachCommand(run));
   group(
     "Look after the installation:",

@@ -229,39 +229,51 @@ export function verb(
   name: string,
   summary: string,
   examples: readonly string[],
-  { more = [], ownServer = false }: { more?: readonly OutputFormat[]; ownServer?: boolean } = {},
+  { more = [], ownServer = false, connects = true }: {
+    more?: readonly OutputFormat[];
+    ownServer?: boolean;
+    /** False for a command that asks no API server. */
+    connects?: boolean;
+  } = {},
 ): Command {
   const command = new Command(name)
     .description(summary)
     .addOption(outputOption([...formats, ...more]))
-    .option("--kubeconfig <path>", "path of the kubeconfig (default: KUBECONFIG, else ~/.kube/config)")
-    .option("--context <name>", "context of the kubeconfig (default: the current one)")
-    .option("--as <user>", "user to impersonate")
-    .option(
-      "--as-group <group>",
-      "group to impersonate, repeatable",
-      (group: string, before?: string[]) => [...before ?? [], group],
-    )
-    .addOption(new Option("--as-uid <uid>", "uid to impersonate").hideHelp())
-    .addOption(
-      new Option("--request-timeout <time>", "time limit of a request: 30s, 1m; 0 for none (default: 15s)")
-        .argParser(requestTimeout),
-    )
-    .addOption(new Option("--cluster <name>", "cluster of the kubeconfig").hideHelp())
-    .addOption(new Option("--user <name>", "user of the kubeconfig").hideHelp())
-    .addOption(new Option("--token <token>", "bearer token").hideHelp())
-    .addOption(new Option("--certificate-authority <path>", "file of the API server's authority").hideHelp())
-    .addOption(new Option("--insecure-skip-tls-verify", "accept any certificate of the API server").hideHelp())
-    .addOption(new Option("--tls-server-name <name>", "name in the API server's certificate").hideHelp())
-    .option("--config <path>", "the operator's configuration file (default: KEYSTONE_CONFIG)")
+    .option("--kubeconfig <path>", "path of the kubeconfig (default: KUBECONFIG, else ~/.kube/config)");
+  if (connects) {
+    command
+      .option("--context <name>", "context of the kubeconfig (default: the current one)")
+      .option("--as <user>", "user to impersonate")
+      .option(
+        "--as-group <group>",
+        "group to impersonate, repeatable",
+        (group: string, before?: string[]) => [...before ?? [], group],
+      )
+      .addOption(new Option("--as-uid <uid>", "uid to impersonate").hideHelp());
+  }
+  command.addOption(
+    new Option("--request-timeout <time>", "time limit of a request: 30s, 1m; 0 for none (default: 15s)")
+      .argParser(requestTimeout),
+  );
+  if (connects) {
+    command
+      .addOption(new Option("--cluster <name>", "cluster of the kubeconfig").hideHelp())
+      .addOption(new Option("--user <name>", "user of the kubeconfig").hideHelp())
+      .addOption(new Option("--token <token>", "bearer token").hideHelp())
+      .addOption(new Option("--certificate-authority <path>", "file of the API server's authority").hideHelp())
+      .addOption(new Option("--insecure-skip-tls-verify", "accept any certificate of the API server").hideHelp())
+      .addOption(new Option("--tls-server-name <name>", "name in the API server's certificate").hideHelp())
+      .option("--config <path>", "the operator's configuration file (default: KEYSTONE_CONFIG)")
+      .addHelpText(
+        "after",
+        "\nAs kubectl, also: --as-uid, --cluster, --user, --token, --certificate-authority, " +
+          `\n--insecure-skip-tls-verify, --tls-server-name${ownServer ? "" : ", --server"}.`,
+      );
+  }
+  command
     .option("--no-color", "no colors, not even on a terminal")
-    .addHelpText(
-      "after",
-      "\nAs kubectl, also: --as-uid, --cluster, --user, --token, --certificate-authority, " +
-        `\n--insecure-skip-tls-verify, --tls-server-name${ownServer ? "" : ", --server"}.`,
-    )
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`);
-  return ownServer ? command : command.addOption(serverOption());
+  return ownServer || !connects ? command : command.addOption(serverOption());
 }
 
 /** Parses kubectl's `--request-timeout`: seconds, or a duration as in Go. */

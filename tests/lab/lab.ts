@@ -334,15 +334,15 @@ export class Lab implements Cluster {
     return Object.fromEntries(
       Object.entries(this.#state.realms).map(([name, realm]) => [name, {
         ...realm,
-        tailscaled: this.#tailscaled(name, realm.stable, realm.socket),
+        tailscaled: this.#tailscaled(name, realm.stable, realm.socket, realm.proxy),
       }]),
     );
   }
 
-  #tailscaled(name: string, stable: boolean, socket: string): LabProcess {
+  #tailscaled(name: string, stable: boolean, socket: string, proxy?: number): LabProcess {
     const binary = this.#binaries[stable ? "tailscaled-stable" : "tailscaled"];
     if (binary === undefined) throw new Error(`The tailscaled of realm ${name} was not built.`);
-    return this.#part(tailscaled(binary, this.dir, name, socket, () => name in this.#state.realms));
+    return this.#part(tailscaled(binary, this.dir, name, socket, () => name in this.#state.realms, proxy));
   }
 
   /** Starts etcd, the API server, the controller-manager and the scheduler, in the order of their dependencies. */
@@ -446,12 +446,17 @@ export class Lab implements Cluster {
   }
 
   /**
-   * Adds a node to the tailnet, under a tailnet user of the same name, and returns when it is connected. `stable`
-   * selects the tailscaled of the stable release instead of the newest; `hostname` is the name that it requests on the
-   * tailnet (default: the realm's). The first realm of a lab also starts headscale.
+   * Adds a node to the tailnet, and returns when it is connected. `stable` selects the tailscaled of the stable release
+   * instead of the newest; `hostname` is the name that it requests on the tailnet (default: the realm's); `user` is its
+   * tailnet user, who exists (default: a new one of the realm's name); `proxy` opens the daemon's proxy. The first realm
+   * of a lab also starts headscale.
    */
-  async addRealm(name: string, options: { stable?: boolean; hostname?: string } = {}): Promise<LabRealm> {
-    const { stable = false, hostname = name } = options;
+  async addRealm(
+    name: string,
+    options: { stable?: boolean; hostname?: string; user?: string; proxy?: boolean } = {},
+  ): Promise<LabRealm> {
+    const { stable = false, hostname = name, user } = options;
+    const proxy = options.proxy ? { proxy: freePorts(1)[0]! } : {};
     checkRealmName(name);
     checkRealmName(hostname);
     const { realms, sockets } = this.#state;
@@ -462,30 +467,30 @@ export class Lab implements Cluster {
     const socket = `${sockets}/${name}.sock`;
     checkSocketPath(socket);
     Deno.mkdirSync(`${this.dir}/realms/${name}`, { recursive: true });
-    const daemon = this.#tailscaled(name, stable, socket);
-    await Promise.all([this.#headscaleAnswer(["users", "create", name]), daemon.start()]);
-    await this.#join(name, socket, hostname);
-    const realm = { ...await readRealm(socket), socket, stable };
+    const daemon = this.#tailscaled(name, stable, socket, proxy.proxy);
+    await Promise.all([user === undefined && this.#headscaleAnswer(["users", "create", name]), daemon.start()]);
+    await this.#join(user ?? name, socket, hostname, [], name);
+    const realm = { ...await readRealm(socket), socket, stable, ...proxy };
     updateState(this.dir, (state) => state.realms[name] = realm);
     return { ...realm, tailscaled: daemon };
   }
 
   /** Makes a realm's node rejoin the tailnet with a new key, as after its removal; returns its new state. */
   async rejoin(name: string): Promise<LabRealm> {
-    const { socket, stable } = this.realms[name]!;
+    const { socket, stable, proxy } = this.realms[name]!;
     await this.#join(name, socket, name, ["--force-reauth"]);
-    const realm = { ...await readRealm(socket), socket, stable };
+    const realm = { ...await readRealm(socket), socket, stable, ...(proxy === undefined ? {} : { proxy }) };
     updateState(this.dir, (state) => state.realms[name] = realm);
     return this.realms[name]!;
   }
 
-  async #join(name: string, socket: string, hostname: string, more: string[] = []): Promise<void> {
+  async #join(user: string, socket: string, hostname: string, more: string[] = [], name = user): Promise<void> {
     const { node, ports } = this.#state;
     const up = await runCommand(this.#binaries.tailscale!, [
       `--socket=${socket}`,
       "up",
       `--login-server=http://${labAddress(node)}:${ports.headscale}`,
-      `--auth-key=${await this.#preauthKey(name)}`,
+      `--auth-key=${await this.#preauthKey(user)}`,
       `--hostname=${hostname}`,
       "--accept-dns=false",
       "--timeout=60s",

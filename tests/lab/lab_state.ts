@@ -12,6 +12,8 @@ export interface RealmState {
   ipv6: string;
   /** True for the stable release's daemon, false for the newest. */
   stable: boolean;
+  /** Port of the daemon's proxy on 127.0.0.1, SOCKS5 and HTTP; absent: it has none. */
+  proxy?: number;
 }
 
 /** The content of `lab.json`: everything that another process needs to use, extend or stop the lab. */

@@ -1,13 +1,17 @@
 import type { PartSpec } from "./part.ts";
 import { ask } from "./probe.ts";
 
-/** A tailscaled without root or network devices: one node of the tailnet. `joined` reports whether it has logged in. */
+/**
+ * A tailscaled without root or network devices: one node of the tailnet. `joined` reports whether it has logged in;
+ * `proxy` is the port of 127.0.0.1 of its proxy, SOCKS5 and HTTP.
+ */
 export function tailscaled(
   binary: string,
   dir: string,
   realm: string,
   socket: string,
   joined: () => boolean,
+  proxy?: number,
 ): PartSpec {
   return {
     name: `tailscaled-${realm}`,
@@ -18,6 +22,9 @@ export function tailscaled(
       `--socket=${socket}`,
       "--port=0",
       "--no-logs-no-support",
+      ...(proxy === undefined
+        ? []
+        : [`--socks5-server=127.0.0.1:${proxy}`, `--outbound-http-proxy-listen=127.0.0.1:${proxy}`]),
     ],
     ready: async () => {
       const status = await tailscaleStatus(socket);

@@ -4,6 +4,7 @@ import { createRestClient } from "../../../lib/kubernetes/mod.ts";
 import { version } from "../../version.ts";
 import type { Io } from "../io.ts";
 import { type Flags, Session } from "../session.ts";
+import { lenderNames } from "../use/lender_names.ts";
 import { contextNames, namesFrom, namespaceOfFlags } from "./object_names.ts";
 import { type Candidate, type Completion, completionOf, type NameSource } from "./completion_words.ts";
 
@@ -54,6 +55,7 @@ async function namesInTime(io: Io, source: NameSource, flags: Completion["flags"
 
 async function namesOf(io: Io, source: NameSource, flags: Completion["flags"]): Promise<string[]> {
   if (source.of === "contexts") return await contextNames(io, flags.kubeconfig as string | undefined);
+  if (source.of === "lenders") return await lenderNames(io, flags.tsSocket as string | undefined);
   const session = new Session(io, { output: "text", color: false, ...flags } as Flags);
   using rest = createRestClient(await session.clusterConfig({ attended: false }), {
     userAgent: `keystone-cli/${version}`,

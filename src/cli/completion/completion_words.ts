@@ -6,6 +6,8 @@ import { firstClause } from "../program_help.ts";
 /** Names that the cluster or the kubeconfig knows. */
 export type NameSource =
   | { of: "grants" | "realms" | "superentities" | "namespaces" | "contexts" | "pods" }
+  /** Nodes of the tailnet. */
+  | { of: "lenders" }
   /** Objects of a kind that `keystone explain` takes. */
   | { of: "objects"; kind: string };
 
@@ -48,6 +50,7 @@ const flagValues: Readonly<Record<string, Values>> = {
 const argumentValues: Readonly<Record<string, Values>> = {
   grant: { source: { of: "grants" } },
   names: { source: { of: "grants" } },
+  lender: { source: { of: "lenders" } },
   realm: { source: { of: "realms" } },
   superentity: { source: { of: "superentities" } },
   pod: { source: { of: "pods" } },

@@ -66,6 +66,7 @@ export async function namesFrom(rest: RestClient, source: NameSource, { namespac
       return await listed(rest, `${root}/namespaces/${namespace}/${plural}`);
     }
     case "contexts":
+    case "lenders":
       return [];
   }
 }
