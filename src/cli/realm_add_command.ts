@@ -149,7 +149,10 @@ async function givenParts(
   const { subject: givenSubjects } = options;
   if (name !== undefined) usable(`The name ${name}`, nameProblem(name), nameConflict(name, taken));
   if (givenSubjects) usable("--subject", subjectsProblem(givenSubjects, name));
-  const tailnet = await tailnetOf(session, options, asks);
+  const tailnet = await session.during(
+    () => "reading the nodes of the tailnet",
+    () => tailnetOf(session, options, asks),
+  );
   if (options.identity === undefined) {
     if (!asks) throw usageError("--identity is not set. Use --identity NODE.TAILNET, the node's full MagicDNS name.");
     return { options, name, tailnet, node: undefined };
