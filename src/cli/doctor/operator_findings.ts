@@ -1,14 +1,9 @@
 /** Checks that an operator acts, and that its version is this command's. */
-import {
-  isApiError,
-  type KubernetesObject,
-  type Resource,
-  ResourceApi,
-  type RestClient,
-} from "../../../lib/kubernetes/mod.ts";
+import { isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { operatorName, systemNamespace } from "../../core/names.ts";
 import { version } from "../../version.ts";
+import { operatorContainer } from "../operator_workload.ts";
 import { type DoctorFinding, fail, ok, warn } from "./doctor_finding.ts";
 
 const name = "operator";
@@ -35,29 +30,11 @@ async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFindin
   }
 }
 
-interface Deployment extends KubernetesObject {
-  spec?: { template?: { spec?: { containers?: { name: string; image?: string }[] } } };
-}
-
-const deployments: Resource<Deployment> = {
-  group: "apps",
-  version: "v1",
-  kind: "Deployment",
-  plural: "deployments",
-  namespaced: true,
-};
-
-/** Compares the image's tag with this command's version. An operator outside the cluster has no Deployment. */
+/** Compares the image's tag with this command's version. An operator outside the cluster has no workload. */
 async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
-  try {
-    const { spec } = await new ResourceApi(rest, deployments, systemNamespace).get(operatorName);
-    const { image = "" } = spec?.template?.spec?.containers?.find(({ name }) => name === "operator") ?? {};
-    const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
-    if (tag === undefined || tag === version) return [];
-    const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
-    return [warn(name, message, `Use the keystone command of version ${tag}, or finish the upgrade.`)];
-  } catch (error) {
-    if (!isApiError(error, 404)) throw error;
-    return [];
-  }
+  const { image = "" } = (await operatorContainer(rest))?.container ?? {};
+  const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
+  if (tag === undefined || tag === version) return [];
+  const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
+  return [warn(name, message, `Use the keystone command of version ${tag}, or finish the upgrade.`)];
 }

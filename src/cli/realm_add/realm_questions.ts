@@ -92,7 +92,7 @@ export const askTrust = (dialog: Dialog, settings: Settings, preset: TrustLevel)
     preset,
   });
 
-/** Asks for users and groups with a login of their own. */
+/** Asks for users and groups with a separate login. */
 export async function askSubjects(dialog: Dialog, realm: string): Promise<RealmSubject[]> {
   const subjects = (text: string) =>
     text === none ? [] : text.split(",").filter((part) => part.trim() !== "").map(subjectFrom);
