@@ -47,25 +47,27 @@ export const doctorCommand = (run: CommandAction): Command =>
       const { gitVersion } = await rest.performRequest({ method: "GET", path: "/version" }) as { gitVersion: string };
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
       const settings = await session.settings();
-      const checks = await findingsOf(
-        {
-          "the installation": () => installedFindings(rest, shippedManifests(), session.io.now()),
-          "the operator": () => operatorFindings(rest, session.io.now()),
-          "requests that guests may not make": () =>
-            attackFindings(rest, config, (as) => session.client(as, { onWarning: () => {} })),
-          "workloads": () => workloadFindings(rest),
-          "the cluster's ranges": async () => {
-            const seen = new Observed(rest);
-            const facts = await seen.cluster(settings);
-            return [rangeFinding(facts, seen.forbidden), ...capacityFindings(facts, await grantsIn(rest))];
-          },
-          "the database": async () => [await storageFinding(rest, settings, gitVersion)],
-          "the network": () => Promise.resolve([enforcementFinding()]),
-          "grants and realms": () => termFindings(rest, socket as string | undefined),
-          ...(options.rollBack ? { "a roll-back": () => rollBackFindings(rest, session) } : {}),
+      const now = session.io.now();
+      const topics = {
+        "the installation": () => installedFindings(rest, shippedManifests(), now),
+        "the operator": () => operatorFindings(rest, now),
+        "requests that guests may not make": () =>
+          attackFindings(rest, config, (as) => session.client(as, { onWarning: () => {} })),
+        "workloads": () => workloadFindings(rest),
+        "the cluster's ranges": async () => {
+          const seen = new Observed(rest);
+          const facts = await seen.cluster(settings);
+          return [rangeFinding(facts, seen.forbidden), ...capacityFindings(facts, await grantsIn(rest))];
         },
-        rest,
-        session.io.now(),
+        "the database": async () => [await storageFinding(rest, settings, gitVersion)],
+        "the network": () => Promise.resolve([enforcementFinding()]),
+        "grants and realms": () => termFindings(rest, socket as string | undefined),
+        ...(options.rollBack ? { "a roll-back": () => rollBackFindings(rest, session) } : {}),
+      };
+      const running = new Set<string>();
+      const checks = await session.during(
+        () => `checking ${[...running].join(", ")}`,
+        () => findingsOf(topics, rest, now, running),
       );
       checks.unshift(clusterFinding(gitVersion, config.server));
       checks.push(clockFinding(time.skewMs()));
@@ -94,21 +96,29 @@ const grantsIn = (rest: RestClient): Promise<Grant[]> =>
 /**
  * Makes the checks. Those that the user has no right to make share one finding. A guest, who may make hardly any, gets
  * those of the own namespace instead.
+ *
+ * @param running gets the names of the checks that go on
  */
 async function findingsOf(
   checks: Readonly<Record<string, () => Promise<DoctorFinding[]>>>,
   rest: RestClient,
   now: number,
+  running: Set<string>,
 ): Promise<DoctorFinding[]> {
   const forbidden: string[] = [];
   const found = (await Promise.all(
-    Object.entries(checks).map(([what, check]) =>
-      check().catch((error): DoctorFinding[] => {
+    Object.entries(checks).map(async ([what, check]) => {
+      running.add(what);
+      try {
+        return await check();
+      } catch (error) {
         if (!isForbidden(error)) throw error;
         forbidden.push(what);
         return [];
-      })
-    ),
+      } finally {
+        running.delete(what);
+      }
+    }),
   )).flat();
   if (forbidden.length === 0) return found;
   const namespace = rest.defaultNamespace;

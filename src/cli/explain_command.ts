@@ -1,5 +1,6 @@
 import { Argument, type Command } from "commander";
-import type { Explanation } from "../core/report/finding.ts";
+import type { Explanation, ReportFinding } from "../core/report/finding.ts";
+import { countText, fewOf } from "../core/plain_text.ts";
 import { no } from "./exit.ts";
 import { explainGrant } from "./explain/explain_grant.ts";
 import { explainNamespaced } from "./explain/explain_namespaced.ts";
@@ -45,15 +46,41 @@ export const grantExplainCommand = (run: CommandAction): Command =>
 
 /** Prints the answer first, then the chain from the owner to the pods. */
 function tell(session: Session, explanation: Explanation): void {
-  if (!session.data(explanation)) {
+  const plain = explanation.chain.map(({ minor: _, ...finding }) => finding);
+  if (!session.data({ ...explanation, chain: plain })) {
     const { green, yellow, red, bold } = session.colours;
     const mark = { ok: green("✓"), warn: yellow("!"), fail: red("✗") };
     const { ok, message, chain, yaml } = explanation;
     session.say(`${ok ? mark.ok : mark.fail} ${bold(inLine(message))}`, 2);
-    for (const { status, what, message } of chain) {
+    const lines = session.flags.output === "wide" ? chain : withoutMinor(chain);
+    for (const { status, what, message } of lines) {
       session.say(`  ${mark[status]} ${inLine(what)}: ${inLine(message)}`, 2);
     }
     if (yaml !== undefined) session.say(`\nFields to set:\n\n${yaml}`);
   }
   if (!explanation.ok) throw no();
+}
+
+const minorLines = {
+  roomy: ["other amounts", "with plenty left"],
+  "not granted": ["not granted", "with nothing"],
+} as const;
+
+/** Returns the findings with one line for all amounts of a minor sort. */
+function withoutMinor(chain: readonly ReportFinding[]): ReportFinding[] {
+  const said = new Set<string>();
+  return chain.flatMap((finding) => {
+    const { minor } = finding;
+    if (minor === undefined) return [finding];
+    const keys = chain.filter((each) => each.minor === minor).map(({ what }) => what);
+    if (keys.length === 1) return [finding];
+    if (said.has(minor)) return [];
+    said.add(minor);
+    const [what, state] = minorLines[minor];
+    return [{
+      what,
+      status: "ok",
+      message: `${countText(keys.length, "key")} ${state}: ${fewOf(keys, 6)}. -o wide shows each.`,
+    }];
+  });
 }

@@ -3,6 +3,7 @@ import { dump } from "js-yaml";
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { grantWarnings, type TermsWorld } from "../core/admission/terms.ts";
+import { commandLines } from "./command_words.ts";
 import { noteChangedTerms, waitForCreated } from "./created_grant.ts";
 import { Cancelled } from "./dialog/dialog.ts";
 import { openDialog } from "./dialog/open_dialog.ts";
@@ -12,10 +13,11 @@ import { amountsFrom, type OfferedGpus } from "./grant_create/amount_flags.ts";
 import { type CreateOptions, grantFrom } from "./grant_create/create_options.ts";
 import { gpusIn, granteesIn, offeredResources } from "./grant_create/form_facts.ts";
 import { type AskedGrant, askForGrant } from "./grant_create/grant_form.ts";
-import { commandLines, sameCommand } from "./grant_create/same_command.ts";
+import { sameCommand } from "./grant_create/same_command.ts";
 import { termsInWords } from "./grant_create/terms_in_words.ts";
 import { sayIfInterrupted } from "./interruption.ts";
 import { Observed } from "./observed.ts";
+import { grantorOf, noteSource, type OwnRealms, ownRealms } from "./own_realm.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
 import { momentOf, periodFrom, periodInWords } from "./time_flags.ts";
 import { wrapped } from "./wrapped_text.ts";
@@ -101,11 +103,12 @@ async function create(session: Session, given: CreateOptions, givenName: string 
   }
   using rest = await session.connect();
   const seen = await new Observed(rest).terms();
+  const own = await ownRealms(session, rest, seen);
   const grant = await grantFor(
-    given.from ?? grantorRealm(session, seen),
+    given.from ?? grantorOf(session, own),
     async () => gpusIn(await offeredResources(rest)),
   );
-  for (const warning of await warningsOf(session, seen, grant)) {
+  for (const warning of await warningsOf(session, seen, own, grant)) {
     session.warn(warning);
   }
   if (dryRun === "client") return printManifest(session, grant);
@@ -129,6 +132,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
     offeredResources(rest),
     session.settings(),
   ]);
+  const own = await ownRealms(session, rest, seen);
   const { stores } = seen;
   const grantees = granteesIn(stores, settings);
   if (given.to === undefined && grantees.length === 0) {
@@ -147,7 +151,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
         grantees,
         grants: new Set(stores.grants.list().map(({ name }) => name)),
         parties: new Set([...stores.realms.list(), ...stores.superEntities.list()].map(({ name }) => name)),
-        grantor: knownGrantor(session, seen),
+        grantor: own.grantor?.name,
         offered,
         gpus,
         moment: () => momentOf(session.io),
@@ -166,7 +170,8 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
       session.say(wrapped(`  ${`${heading}:`.padEnd(9)}${text}`, session.io.width, 9));
     }
     for (const note of [...notes, ...periodFrom(given, moment).notes]) say(`Note: ${note}`);
-    for (const warning of await warningsOf(session, seen, grant)) {
+    if (given.from === undefined && own.grantor) noteSource(session, own.grantor);
+    for (const warning of await warningsOf(session, seen, own, grant)) {
       say(`${session.colours.yellow("Warning:")} ${warning}`);
     }
     say("");
@@ -176,7 +181,8 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
       sayIfInterrupted("The grant may have been created. See: keystone grant list");
       await createdAs(session, rest, grant, options);
     } else printManifest(session, grant);
-    const isFromKnown = given.from === undefined && knownGrantor(session, seen) === options.from;
+    const { name: known, source } = own.grantor ?? {};
+    const isFromKnown = given.from === undefined && known === options.from && source === undefined;
     sameWithout(session, answers, isFromKnown, moment);
   } catch (error) {
     if (error instanceof Cancelled) throw no(nothing);
@@ -240,11 +246,16 @@ async function createGrant(rest: RestClient, grant: Grant, dryRun: boolean): Pro
 }
 
 /** Returns the warnings that the operator's webhook would give. */
-async function warningsOf(session: Session, { stores }: Observed, { metadata, spec }: Grant): Promise<string[]> {
+async function warningsOf(
+  session: Session,
+  { stores }: Observed,
+  { cluster }: OwnRealms,
+  { metadata, spec }: Grant,
+): Promise<string[]> {
   const world: TermsWorld = {
     settings: await session.settings(),
     cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
-    local: { kind: "any" },
+    local: cluster ? { kind: "known", name: cluster.name } : { kind: "any" },
     realmNamed: (name) => stores.realms.get(name),
     isCollective: (name) => stores.superEntities.get(name) !== undefined,
     realms: () => stores.realms.list(),
@@ -252,22 +263,4 @@ async function warningsOf(session: Session, { stores }: Observed, { metadata, sp
     now: session.io.now(),
   };
   return grantWarnings(metadata!.name!, spec, world);
-}
-
-/** Returns this cluster's realm: from KEYSTONE_REALM, else from the Realms' statuses, else from the grants. */
-export function grantorRealm(session: Session, seen: Observed): string {
-  const known = knownGrantor(session, seen);
-  if (known !== undefined) return known;
-  throw usageError(
-    "--from is not set, and this cluster's realm is not known. Use --from REALM, or set KEYSTONE_REALM.",
-  );
-}
-
-function knownGrantor({ io }: Session, { stores }: Observed): string | undefined {
-  const named = io.env("KEYSTONE_REALM");
-  if (named) return named;
-  const local = stores.realms.list().filter(({ status }) => status.local);
-  if (local.length === 1) return local[0]!.name;
-  const grantors = new Set(stores.grants.list().map(({ spec }) => spec.grantorRealm));
-  return grantors.size === 1 ? [...grantors][0] : undefined;
 }

@@ -1,5 +1,6 @@
 /** Input and output of a command; tests replace the terminal. */
 import process from "node:process";
+import { type BusySink, writtenSink } from "./follow/busy_client.ts";
 import { LiveLines } from "./follow/live_lines.ts";
 import { inputFiles, inputText } from "./input_paths.ts";
 
@@ -30,6 +31,8 @@ export interface Io {
   stop?: AbortSignal;
   /** Lines that change in place; undefined: standard error is no terminal. */
   screen?: LiveLines | undefined;
+  /** Place for what takes long without a screen; absent: it is not shown. */
+  waits?: BusySink | undefined;
 }
 
 let isStdinRead = false;
@@ -69,6 +72,7 @@ export const systemIo: Io = {
   },
   now: () => Date.now(),
   screen,
+  waits: writtenSink((line) => write(process.stderr, line)),
 };
 
 function write(stream: { write(text: string): unknown }, text: string): void {

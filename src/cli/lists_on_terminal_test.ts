@@ -1,7 +1,7 @@
 /** The real program on a real terminal (a pty) of several widths, with an API server whose answers are written here. */
 import assert from "node:assert/strict";
 import { serveAnswers } from "../../tests/fixtures/answered_command.ts";
-import { runOnTerminal } from "../../tools/record/pty.ts";
+import { keystoneOnTerminal } from "../../tests/fixtures/keystone_terminal.ts";
 import { textWidth } from "./wrapped_text.ts";
 
 const group = "/apis/keystone.io/v1alpha1";
@@ -40,18 +40,12 @@ const words = new Set(
   JSON.stringify(answers).split(/[^\w./:-]+/).filter((word) => word.length > 6),
 );
 
-async function shown(command: string, columns: number, env: Record<string, string> = {}): Promise<string[]> {
-  const root = new URL("../../", import.meta.url).pathname;
-  return await serveAnswers(answers, async (KUBECONFIG) => {
-    let text = "";
-    const code = await runOnTerminal(
-      `${Deno.execPath()} run --quiet --frozen -A --no-check src/cli/main.ts ${command}`,
-      { columns, cwd: root, env: { KUBECONFIG, TZ: "Europe/Berlin", ...env }, onText: (part) => text += part },
-    ).ended;
-    assert.ok(code === 0 || code === 1, text);
-    return text.trimEnd().split("\r\n");
+const shown = (command: string, columns: number, env: Record<string, string> = {}): Promise<string[]> =>
+  serveAnswers(answers, async (kubeconfig) => {
+    const { code, raw } = await keystoneOnTerminal(kubeconfig, command.split(" "), [], { columns, env });
+    assert.ok(code === 0 || code === 1, raw);
+    return raw.trimEnd().split("\r\n");
   });
-}
 
 for (const columns of [60, 80, 120, 200]) {
   Deno.test({

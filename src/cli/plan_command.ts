@@ -17,9 +17,9 @@ import { lifecycleOf } from "../core/grant/lifecycle.ts";
 import { guestNamespace } from "../core/names.ts";
 import { no, usageError } from "./exit.ts";
 import { type Manifest, manifestsIn, withFilenames } from "./manifests.ts";
-import { grantorRealm } from "./grant_create_command.ts";
 import { changedLines } from "./line_diff.ts";
 import { Observed } from "./observed.ts";
+import { grantorOf, ownRealms } from "./own_realm.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
 import { type StoredGrant, storedGrant } from "./stored_grants.ts";
 
@@ -72,7 +72,7 @@ export const planCommand = (run: CommandAction): Command =>
       const settings = await session.settings();
       const cluster = await seen.cluster(settings);
       const names = await resolved(applied);
-      const local: LocalRealm = { kind: "known", name: grantorRealm(session, seen) };
+      const local: LocalRealm = { kind: "known", name: grantorOf(session, await ownRealms(session, rest, seen)) };
       const create: WrittenObject[] = [];
       const update: Update[] = [];
       const remove: Named[] = [];

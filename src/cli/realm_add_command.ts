@@ -1,11 +1,15 @@
 import { type Command, Option } from "commander";
-import { dump } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { KeystoneV1alpha1Api, type Realm } from "../api/client/keystone.io@v1alpha1.ts";
 import { type RealmSpec, type RealmSubject, trustedNodeAnnotation, type TrustLevel, trustLevels } from "../api/mod.ts";
 import { canonicalName } from "../core/realm/identity.ts";
-import { confirm } from "./confirmation.ts";
+import type { TailnetPeer } from "../tailnet/tailnet_state.ts";
+import { commandLines, connectionWords } from "./command_words.ts";
+import { Cancelled, type Dialog } from "./dialog/dialog.ts";
+import { openDialog } from "./dialog/open_dialog.ts";
 import { Exit, exitCodes, no, usageError } from "./exit.ts";
+import { sayIfInterrupted } from "./interruption.ts";
+import { draftInWords, realmAddWords } from "./realm_add/draft_words.ts";
 import {
   draftedRealm,
   identityConflict,
@@ -83,77 +87,113 @@ export const realmAddCommand = (run: CommandAction): Command =>
     )
     .action(run((session, options, name) => add(session, options as RealmAddOptions, name as string | undefined)));
 
+const nothing = "Nothing was created.";
+
 async function add(session: Session, options: RealmAddOptions, givenName: string | undefined): Promise<void> {
   if (options.node !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(options.node)) {
     throw usageError(`--node is ${options.node}. It must be a StableID; tailscale status --json shows it as ID.`);
   }
-  if (options.dryRun === "client") {
-    const realm = draftedRealm(await draftOf(session, options, givenName, { names: new Set(), identities: new Map() }));
-    return printed(session, realm, "would be created (client dry run)");
+  sayIfInterrupted(nothing);
+  const isClientRun = options.dryRun === "client";
+  using rest = isClientRun ? undefined : await session.connect();
+  if (rest) await refuseWithoutRight(rest, givenName);
+  const taken = rest ? await takenNames(rest) : { names: new Set<string>(), identities: new Map<string, string>() };
+  // A list that is typed or pasted takes the terminal's input to its end.
+  const canAsk = session.io.interactive && options.filename !== "-";
+  const isIncomplete = givenName === undefined || options.identity === undefined || options.trust === undefined;
+  const asks = canAsk && isIncomplete;
+  const given = await givenParts(session, options, givenName, taken, asks);
+  const confirms = canAsk && !options.yes && !isClientRun;
+  using dialog = asks || confirms ? await openDialog(session) : undefined;
+  try {
+    const draft = await draftOf(session, given, taken, asks ? dialog : undefined);
+    const realm = draftedRealm(draft);
+    if (dialog && (asks || confirms)) await sayDraft(session, draft);
+    if (dialog && confirms) {
+      const message = options.dryRun ? "Have the API server validate this realm?" : "Create this realm?";
+      if (!await dialog.confirm({ message, preset: true })) throw no(nothing);
+    }
+    if (!rest) printed(session, realm, "would be created (client dry run)");
+    else {
+      const isDryRun = options.dryRun === "server";
+      if (!isDryRun) sayIfInterrupted("The realm may have been created. See: keystone realm list");
+      const created = await createRealm(rest, realm, isDryRun);
+      printed(session, created, isDryRun ? "would be created (server dry run)" : "created");
+    }
+    if (asks) sayAgain(session, draft);
+  } catch (error) {
+    if (error instanceof Cancelled) throw no(nothing);
+    throw error;
+  } finally {
+    sayIfInterrupted(undefined);
   }
-  using rest = await session.connect();
-  await refuseWithoutRight(rest, givenName);
-  const realm = draftedRealm(await draftOf(session, options, givenName, await takenNames(rest)));
-  if (session.io.interactive && !options.yes) {
-    session.say(dump(realm, { lineWidth: 100 }).trimEnd());
-    await confirm(session, false, {
-      question: options.dryRun ? "Have the API server validate this realm?" : "Create this realm?",
-      declined: "Nothing was created.",
-      effect: "This creates a realm",
-      initialValue: true,
-    });
-  }
-  const created = await createRealm(rest, realm, options.dryRun === "server");
-  printed(session, created, options.dryRun ? "would be created (server dry run)" : "created");
 }
 
-/** Completes the flags with answers, where somebody can be asked. */
-async function draftOf(
+/** Parts of a realm that flags and the tailnet give. */
+interface GivenParts {
+  options: RealmAddOptions;
+  name: string | undefined;
+  tailnet: TailnetNodes | undefined;
+  /** The node that `--identity` means, if the tailnet has it. */
+  node: TailnetPeer | undefined;
+}
+
+/** Reads and checks what the flags give. */
+async function givenParts(
   session: Session,
   options: RealmAddOptions,
-  givenName: string | undefined,
+  name: string | undefined,
   taken: TakenNames,
-): Promise<RealmDraft> {
-  const { io } = session;
+  asks: boolean,
+): Promise<GivenParts> {
   const { subject: givenSubjects } = options;
-  const usable = (what: string, problem: string | undefined, conflict?: string) => {
-    if (problem !== undefined) throw usageError(`${what} ${problem}.`);
-    if (conflict !== undefined) throw no(`${what} ${conflict}.`);
-  };
-  if (givenName !== undefined) {
-    usable(`The name ${givenName}`, nameProblem(givenName), nameConflict(givenName, taken));
+  if (name !== undefined) usable(`The name ${name}`, nameProblem(name), nameConflict(name, taken));
+  if (givenSubjects) usable("--subject", subjectsProblem(givenSubjects, name));
+  const tailnet = await session.during(
+    () => "reading the nodes of the tailnet",
+    () => tailnetOf(session, options, asks),
+  );
+  if (options.identity === undefined) {
+    if (!asks) throw usageError("--identity is not set. Use --identity NODE.TAILNET, the node's full MagicDNS name.");
+    return { options, name, tailnet, node: undefined };
   }
-  if (givenSubjects) usable("--subject", subjectsProblem(givenSubjects, givenName));
-  const asks = io.interactive &&
-    (givenName === undefined || options.identity === undefined || options.trust === undefined);
-  const tailnet = await tailnetOf(session, options, asks);
-
-  const named = options.identity === undefined || tailnet === undefined
-    ? undefined
-    : chosenNode(tailnet, options.identity, options.node);
-  if (options.identity !== undefined) {
-    const identity = named?.dnsName ?? options.identity;
-    usable(`--identity ${options.identity}`, identityProblem(identity), identityConflict(identity, taken));
-  }
-  if (tailnet !== undefined && options.identity !== undefined && named === undefined) {
-    session.note(
-      `${session.colours.yellow("Warning:")} no node of the tailnet has the name ${options.identity} yet. ` +
-        "The first node that gets it will be trusted.",
+  const node = tailnet && chosenNode(tailnet, options.identity, options.node);
+  const identity = node?.dnsName ?? options.identity;
+  usable(`--identity ${options.identity}`, identityProblem(identity), identityConflict(identity, taken));
+  if (tailnet && !node) {
+    session.warn(
+      `no node of the tailnet has the name ${options.identity} yet. The first node that gets it will be trusted.`,
     );
   }
-  if (options.identity === undefined && !asks) {
-    throw usageError("--identity is not set. Use --identity NODE.TAILNET, the node's full MagicDNS name.");
-  }
-  const node = named ?? (options.identity === undefined ? await askNode(tailnet?.nodes ?? [], taken) : undefined);
+  return { options, name, tailnet, node };
+}
+
+/** Ends the command if a part can't be used. */
+function usable(what: string, problem: string | undefined, conflict?: string): void {
+  if (problem !== undefined) throw usageError(`${what} ${problem}.`);
+  if (conflict !== undefined) throw no(`${what} ${conflict}.`);
+}
+
+/** Completes what is given with answers; without a dialog, with defaults. */
+async function draftOf(
+  session: Session,
+  { options, name: givenName, tailnet, node: named }: GivenParts,
+  taken: TakenNames,
+  dialog: Dialog | undefined,
+): Promise<RealmDraft> {
+  const node = named ??
+    (options.identity === undefined && dialog
+      ? await askNode(dialog, tailnet?.nodes ?? [], taken, (text) => session.say(text))
+      : undefined);
   const identity = canonicalName(node?.dnsName ?? options.identity!);
-  const name = givenName ?? (asks ? await askName(identity, taken) : proposedName(identity, taken));
+  const name = givenName ?? (dialog ? await askName(dialog, identity, taken) : proposedName(identity, taken));
   if (name === undefined) {
     throw usageError(`The name is missing, and ${identity.split(".")[0]} can't be one. Use keystone realm add NAME.`);
   }
   const trust = options.trust ??
-    (asks ? await askTrust(await session.settings(), node?.self ? "internal" : "public") : "public");
-  const subjects = givenSubjects ?? (asks ? await askSubjects(name) : []);
-  if (givenSubjects) usable("--subject", subjectsProblem(givenSubjects, name));
+    (dialog ? await askTrust(dialog, await session.settings(), node?.self ? "internal" : "public") : "public");
+  const subjects = options.subject ?? (dialog ? await askSubjects(dialog, name) : []);
+  if (options.subject) usable("--subject", subjectsProblem(options.subject, name));
   const trusted = options.node ?? node?.stableID;
   return {
     name,
@@ -163,6 +203,22 @@ async function draftOf(
     connectionType: options.connectionType ?? tailnet?.connectionType ?? connectionTypeOf(identity),
     ...(trusted === undefined ? {} : { node: trusted }),
   };
+}
+
+/** Prints the realm before it is created. */
+async function sayDraft(session: Session, draft: RealmDraft): Promise<void> {
+  session.say("");
+  for (const [heading, text] of draftInWords(draft, await session.settings())) {
+    session.say(`  ${`${heading}:`.padEnd(9)}${text}`, 9);
+  }
+  session.say("");
+}
+
+/** Prints the command line that does the same as the answers did. */
+function sayAgain(session: Session, draft: RealmDraft): void {
+  if (session.flags.output === "json" || session.flags.output === "yaml") return;
+  const words = [...realmAddWords(draft), ...connectionWords(session.flags)];
+  session.raw(["The same without questions:", ...commandLines(words, session.io.width)].join("\n"));
 }
 
 /** Reads the tailnet from the source that is given. Without one it is needed only for questions. */
@@ -180,7 +236,7 @@ async function tailnetOf(
     // A full name is enough; the tailnet adds the node's ID.
     if (socket === undefined) return undefined;
     return await nodesFromSocket(socket).catch((error) => {
-      session.note(`${session.colours.yellow("Warning:")} the tailnet can't be read: ${(error as Error).message}`);
+      session.warn(`the tailnet can't be read: ${(error as Error).message}`);
       return undefined;
     });
   }

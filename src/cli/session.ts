@@ -13,7 +13,7 @@ import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
 import { version } from "../version.ts";
 import { usageError } from "./exit.ts";
-import { BusyLine } from "./follow/busy_client.ts";
+import { BusyLine, drawnSink } from "./follow/busy_client.ts";
 import type { Io } from "./io.ts";
 import { type TableColumn, tableLayout, tableLines } from "./table_layout.ts";
 import { wrapped } from "./wrapped_text.ts";
@@ -46,11 +46,14 @@ export class Session {
   readonly io: Io;
   readonly flags: Flags;
   readonly #warned = new Set<string>();
-  #busy: BusyLine | undefined;
+  readonly #busy: BusyLine | undefined;
 
-  constructor(io: Io, flags: Flags) {
+  /** @param isQuiet true if what takes long is not shown */
+  constructor(io: Io, flags: Flags, isQuiet = false) {
     this.io = io;
     this.flags = flags;
+    const sink = isQuiet ? undefined : io.screen ? drawnSink(io.screen) : io.waits;
+    this.#busy = sink && new BusyLine(sink);
   }
 
   /** Colors; without effect when the output is not a terminal. */
@@ -77,12 +80,11 @@ export class Session {
   }
 
   /**
-   * Makes a client with this command's name and time limit, whose warnings are printed. On a terminal a line shows the
-   * requests that take long.
+   * Makes a client with this command's name and time limit, whose warnings are printed. Requests that take long are
+   * shown on standard error.
    */
   client(config: ClientConfig, more: Partial<RestClientOptions> = {}): ClosableRestClient {
-    const { screen } = this.io;
-    const busy = screen && (this.#busy ??= new BusyLine(screen, config.server));
+    const busy = this.#busy;
     const rest = createRestClient(busy ? busy.quietFor(config) : config, {
       userAgent: `keystone-cli/${version}`,
       timeoutMs: this.flags.requestTimeout ?? 15_000,
@@ -90,7 +92,12 @@ export class Session {
       onWarning: (text) => this.warn(text),
       ...more,
     });
-    return busy ? busy.follow(rest) : rest;
+    return busy ? busy.follow(rest, config.server) : rest;
+  }
+
+  /** Shows the present text on standard error if the work takes long. */
+  during<T>(text: () => string, work: () => Promise<T>): Promise<T> {
+    return this.#busy ? this.#busy.during(text, work) : work();
   }
 
   /** Reads the kubeconfig. With `attended` false no credential plugin asks the user anything. */

@@ -17,9 +17,11 @@ export const tailnetCommand = (run: CommandAction): Command =>
       using client = new LocalClient({ socket: String(socket), timeoutMs: 5000 });
       using rest = await session.connect();
       const [status, { stores }] = await Promise.all([
-        client.status().catch((error) => {
-          throw new Exit(exitCodes.unreachable, error instanceof Error ? error.message : String(error));
-        }),
+        session.during(() => `reading the nodes of the tailnet from ${socket}`, () => client.status()).catch(
+          (error) => {
+            throw new Exit(exitCodes.unreachable, error instanceof Error ? error.message : String(error));
+          },
+        ),
         new Observed(rest).terms(),
       ]);
       const realmOf = new Map(stores.realms.list().map((realm) => [canonicalName(realm.spec.identity), realm]));

@@ -3,7 +3,6 @@ import { systemClock } from "../../lib/clock/mod.ts";
 import { leaseIdentity } from "../../lib/kubernetes/mod.ts";
 import { uninstall, uninstaller } from "../controllers/uninstall.ts";
 import { confirm } from "./confirmation.ts";
-import { wheelAt } from "./follow/live_lines.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const uninstallCommand = (run: CommandAction): Command =>
@@ -24,16 +23,18 @@ export const uninstallCommand = (run: CommandAction): Command =>
       });
       using rest = await session.connect();
       const done: string[] = [];
-      await uninstall({
-        rest,
-        clock: systemClock,
-        identity: `${uninstaller}${leaseIdentity(Deno.hostname())}`,
-        doing: (text) => session.io.screen?.show([`${wheelAt(session.io.now())} ${text}`]),
-        say: (sentence) => {
-          done.push(sentence);
-          if (session.flags.output === "text" || session.flags.output === "wide") session.say(sentence);
-        },
-        signal: new AbortController().signal,
-      });
+      let doing = "taking the Lease";
+      await session.during(() => doing, () =>
+        uninstall({
+          rest,
+          clock: systemClock,
+          identity: `${uninstaller}${leaseIdentity(Deno.hostname())}`,
+          doing: (text) => doing = text,
+          say: (sentence) => {
+            done.push(sentence);
+            if (session.flags.output === "text" || session.flags.output === "wide") session.say(sentence);
+          },
+          signal: new AbortController().signal,
+        }));
       session.data({ done });
     }));

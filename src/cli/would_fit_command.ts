@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { ClientConfig, RestClient } from "../../lib/kubernetes/mod.ts";
 import { guestNamespace } from "../core/names.ts";
+import { countText } from "../core/plain_text.ts";
 import { no, usageError } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { type Manifest, manifestsIn, namespaceConflict, placeOf, withFilenames } from "./manifests.ts";
@@ -35,20 +36,37 @@ export const wouldFitCommand = (run: CommandAction): Command =>
       const connect = (to: ClientConfig) => session.client(to, { onWarning: () => {} });
       using rest = connect(config);
       const kinds = new ServerKinds(rest);
-      const answer = wholeAnswer(
-        await Promise.all([...await byNamespace(manifests, rest, kinds, options)].map(async ([namespace, indexes]) => {
-          const [state, asked] = await Promise.all([
-            namespaceState(rest, namespace),
-            (async () => {
-              using asker = await askerOf(rest, config, connect, namespace);
-              const objects = await askAbout(indexes.map((index) => manifests[index]!), namespace, asker, kinds);
-              return { objects, as: asker.isGuest ? asker.name : `${asker.name}, with the rights of guests` };
-            })(),
-          ]);
-          const items = verdictsOn(asked.objects, state);
-          return { namespace, as: asked.as, state, items: items.map((item, at) => ({ item, index: indexes[at]! })) };
-        })),
+      let answered = 0;
+      const items = await session.during(
+        () => `asking the API server about ${countText(manifests.length, "object")}, ${answered} answered`,
+        async () =>
+          await Promise.all(
+            [...await byNamespace(manifests, rest, kinds, options)].map(async ([namespace, indexes]) => {
+              const [state, asked] = await Promise.all([
+                namespaceState(rest, namespace),
+                (async () => {
+                  using asker = await askerOf(rest, config, connect, namespace);
+                  const objects = await askAbout(
+                    indexes.map((index) => manifests[index]!),
+                    namespace,
+                    asker,
+                    kinds,
+                    () => answered++,
+                  );
+                  return { objects, as: asker.isGuest ? asker.name : `${asker.name}, with the rights of guests` };
+                })(),
+              ]);
+              const items = verdictsOn(asked.objects, state);
+              return {
+                namespace,
+                as: asked.as,
+                state,
+                items: items.map((item, at) => ({ item, index: indexes[at]! })),
+              };
+            }),
+          ),
       );
+      const answer = wholeAnswer(items);
       if (!session.data(answer)) report(session, answer);
       if (answer.fits !== true) throw no();
     }));

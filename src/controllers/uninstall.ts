@@ -56,7 +56,7 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   try {
     const realms = await guestRealms(options);
     for (const [index, realm] of realms.entries()) {
-      options.doing?.(`Closing ${guestNamespace(realm)}: ${index + 1} of ${realms.length}`);
+      options.doing?.(`closing ${guestNamespace(realm)}: ${index + 1} of ${realms.length}`);
       say(await close(options, realm));
     }
     await removeWebhook(options);
@@ -91,7 +91,7 @@ async function takeLease(options: UninstallOptions): Promise<void> {
   const waitSeconds = Math.ceil(seconds * 2 / 3);
   options.say(`Took the Lease from ${holder}; waiting until it has stopped: ${waitSeconds} s.`);
   for (let left = waitSeconds; left > 0; left--) {
-    options.doing?.(`Waiting until ${holder} has stopped: ${left} s`);
+    options.doing?.(`waiting until ${holder} has stopped: ${left} s`);
     await sleep(options.clock, 1000, options.signal);
     options.signal.throwIfAborted();
   }
@@ -226,7 +226,7 @@ async function freeAll(options: UninstallOptions): Promise<string[]> {
         await free(api, object, signal);
         held++;
       }
-      doing?.(`Writing the last status of each ${kind} and removing its finalizer: ${++done} of ${objects.length}`);
+      doing?.(`writing the last status of each ${kind} and removing its finalizer: ${++done} of ${objects.length}`);
     });
     if (held > 0) freed.push(countText(held, singular[0]!.toUpperCase() + singular.slice(1)));
   }

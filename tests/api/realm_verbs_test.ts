@@ -4,7 +4,7 @@ import { delimiter } from "node:path";
 import { keystone } from "../fixtures/keystone_command.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { ReplayedTailscaled } from "../fixtures/replayed_tailscaled.ts";
-import { answerOnTerminal, keys } from "../fixtures/terminal_answers.ts";
+import { type Answer, commandOnTerminal, keystoneOnTerminal, terminalKeys } from "../fixtures/keystone_terminal.ts";
 import { tailnetOf } from "../fixtures/stand_ins.ts";
 import {
   clientOf,
@@ -46,12 +46,11 @@ Deno.test("verbs about realms", {
   const socket = `${folder}/tailscaled.sock`;
   await using _tailscaled = new ReplayedTailscaled(socket, "1.98", 3);
   const main = `'${Deno.execPath()}' run --quiet --frozen -A --no-check src/cli/main.ts`;
-  const env = { KUBECONFIG: lab.kubeconfig, TS_SOCKET: socket };
   const onTerminal = (
     args: string,
-    answers: readonly (readonly [RegExp, string])[],
-    more: { columns?: number; env?: Record<string, string> } = {},
-  ) => answerOnTerminal(`${main} ${args}`, answers, { cwd: root, ...more, env: { ...env, ...more.env } });
+    answers: readonly Answer[],
+    { columns = 100, env = {} }: { columns?: number; env?: Record<string, string> } = {},
+  ) => keystoneOnTerminal(lab.kubeconfig, args.split(" "), answers, { columns, env: { TS_SOCKET: socket, ...env } });
   const names = async () => (await cluster.realms.all()).map(({ metadata }) => metadata!.name!).sort();
 
   const [node, name, trust, people, sure] = [
@@ -63,9 +62,9 @@ Deno.test("verbs about realms", {
   ];
 
   await step(t, "realm add, Ctrl-C at any question: nothing is written", async () => {
-    const enters = [node, name, trust, people, sure].map((shown) => [shown, keys.enter as string] as const);
+    const enters = [node, name, trust, people, sure].map((shown) => [shown, terminalKeys.enter as string] as const);
     for (let stop = 0; stop < enters.length; stop++) {
-      const answers = [...enters.slice(0, stop), [enters[stop]![0], keys.ctrlC] as const];
+      const answers = [...enters.slice(0, stop), [enters[stop]![0], terminalKeys.interrupt] as const];
       const { code, text } = await onTerminal("realm add", answers);
       assert.equal(code, 1, text);
       assert.match(text, /Nothing was created\.\s*$/);
@@ -76,7 +75,7 @@ Deno.test("verbs about realms", {
   });
 
   await step(t, "realm add, Enter on everything: the first online node, with the least trust, pinned", async () => {
-    const enters = [node, name, trust, people, sure].map((shown) => [shown, keys.enter as string] as const);
+    const enters = [node, name, trust, people, sure].map((shown) => [shown, terminalKeys.enter as string] as const);
     const { code, text } = await onTerminal("realm add", enters, { columns: 60 });
     assert.equal(code, 0, text);
     const { metadata, spec } = await cluster.realms.get("bob-home");
@@ -86,17 +85,17 @@ Deno.test("verbs about realms", {
       connectionType: "headscale",
       trustLevel: "public",
     }]);
-    assert.match(text, /identity: bob-home\.tailnet-name\.ts\.net/);
+    assert.match(text, /Node: bob-home\.tailnet-name\.ts\.net, only the one with ID n2CNTRL/);
     assert.match(text, /Realm bob-home created/);
   });
 
   await step(t, "realm add: answers are checked where they are asked; a realm's node can't be chosen", async () => {
     const { code, text } = await onTerminal("realm add", [
-      [node, keys.enter],
+      [node, terminalKeys.enter],
       [name, "\x15Peer\r"],
       [/Peer must be of lowercase letters/, "\x15bob-home\r"],
       [/bob-home already exists/, "\x15peer\r"],
-      [trust, `${keys.enter}`],
+      [trust, `${terminalKeys.enter}`],
       [people, "system:admin\r"],
       [/is User:system:admin, which is reserved/, "\x15carol@example.com, group:friends\r"],
       [sure, "y"],
@@ -112,13 +111,13 @@ Deno.test("verbs about realms", {
     const asked = await onTerminal(`realm add dora --trust partner`, [
       [/Full MagicDNS name of the node\?/, "dora\r"],
       [/dora must be a full MagicDNS name/, ".tailnet-name.ts.net\r"],
-      [people, keys.enter],
-      [sure, keys.enter],
+      [people, terminalKeys.enter],
+      [sure, terminalKeys.enter],
     ], { env: { TS_SOCKET: "" } });
     assert.equal(asked.code, 0, asked.text);
     assert.match(asked.text, /tailscale status --json > nodes\.json/);
     const flags = "realm add erin --identity erin.tailnet-name.ts.net --trust partner";
-    assert.equal((await onTerminal(flags, [[sure, keys.enter]])).code, 0);
+    assert.equal((await onTerminal(flags, [[sure, terminalKeys.enter]])).code, 0);
     assert.equal((await onTerminal(`${flags} --yes`, [])).code, 1);
     assert.deepEqual(await names(), ["bob-home", "dora", "erin", "peer"]);
   });
@@ -230,7 +229,7 @@ Deno.test("verbs about realms", {
 
     await step(t, `completion in ${shell} on a terminal: Tab completes the name`, async () => {
       const load = shell === "fish" ? "keystone completion fish | source" : `source <(keystone completion ${shell})`;
-      const { text } = await answerOnTerminal(["stty echo;", shell, ...bare[shell]!, "-i"].join(" "), [
+      const { text } = await commandOnTerminal(["stty echo;", shell, ...bare[shell]!, "-i"].join(" "), [
         [/[#$%>] ?$/, `${load}; echo load""ed\r`],
         [/loaded/, "keystone grant revoke la\t"],
         [/revoke late/, "\x15keystone grant list --context adm\t"],

@@ -56,7 +56,7 @@ async function namesInTime(io: Io, source: NameSource, flags: Completion["flags"
 async function namesOf(io: Io, source: NameSource, flags: Completion["flags"]): Promise<string[]> {
   if (source.of === "contexts") return await contextNames(io, flags.kubeconfig as string | undefined);
   if (source.of === "lenders") return await lenderNames(io, flags.tsSocket as string | undefined);
-  const session = new Session(io, { output: "text", color: false, ...flags } as Flags);
+  const session = new Session(io, { output: "text", color: false, ...flags } as Flags, true);
   using rest = createRestClient(await session.clusterConfig({ attended: false }), {
     userAgent: `keystone-cli/${version}`,
     timeoutMs: LIMIT_MS,

@@ -7,6 +7,10 @@ import {
   Cancelled,
   type ChoiceQuestion,
   type Dialog,
+  isSearched,
+  optionsWith,
+  optionText,
+  presetOption,
   type TextQuestion,
   type YesNoQuestion,
 } from "./dialog.ts";
@@ -41,11 +45,27 @@ export class DrawnDialog implements Dialog {
     return answerOf(answer, question);
   }
 
-  async choose<V extends string>({ message, options }: ChoiceQuestion<V>): Promise<V> {
-    const shown = options.map(({ value, label, hint }) => ({ value, label, ...(hint === undefined ? {} : { hint }) }));
+  async choose<V extends string>(question: ChoiceQuestion<V>): Promise<V> {
+    const initialValue = presetOption(question).value;
+    if (isSearched(question)) return await this.#search(question, initialValue);
+    const options = optionsOf(question);
     return given(
-      await prompts.select<V>({ message, options: shown as never, initialValue: options[0]!.value }) as V | symbol,
+      await prompts.select<V>({ message: question.message, options: options as never, initialValue }) as V | symbol,
     );
+  }
+
+  async #search<V extends string>(question: ChoiceQuestion<V>, initialValue: V): Promise<V> {
+    const { message, options } = question;
+    const found = await prompts.autocomplete<V>({
+      message: this.#lines(message, `${pc.gray(prompts.S_BAR)}  `),
+      options: optionsOf(question) as never,
+      filter: (text, { value }) => optionsWith(text, options).some((option) => option.value === value),
+      initialValue,
+      placeholder: "type a part of the name",
+      maxItems: 10,
+      validate: (value) => value === undefined ? "Nothing that can be chosen matches. Type another part." : undefined,
+    });
+    return given(found as V | symbol);
   }
 
   async confirm({ message, preset }: YesNoQuestion): Promise<boolean> {
@@ -59,6 +79,14 @@ export class DrawnDialog implements Dialog {
 
   [Symbol.dispose](): void {}
 }
+
+/** Returns the options with all their facts, which the library shows beside the focused one only. */
+const optionsOf = ({ options }: ChoiceQuestion<string>) =>
+  options.map((option) => ({
+    value: option.value,
+    label: optionText(option),
+    disabled: option.closed !== undefined,
+  }));
 
 function given<T>(answer: T): Exclude<T, symbol> {
   if (prompts.isCancel(answer)) throw new Cancelled();

@@ -8,11 +8,36 @@ import {
   answerOf,
   answerProblem,
   Cancelled,
+  type ChoiceOption,
   type ChoiceQuestion,
   type Dialog,
+  isSearched,
+  optionsWith,
+  optionText,
+  presetOption,
   type TextQuestion,
   type YesNoQuestion,
 } from "./dialog.ts";
+
+/** Options of a list that are written at a time. */
+const mostShown = 15;
+
+/** Returns the option that a number, or the whole name of only one option, means. */
+function chosenBy<V extends string>(answer: string, options: readonly ChoiceOption<V>[]): ChoiceOption<V> | undefined {
+  const named = options.filter(({ value, label }) => [value, label].includes(answer));
+  return /^\d+$/.test(answer) ? options[Number(answer) - 1] : named.length === 1 ? named[0] : undefined;
+}
+
+function choiceProblem(answer: string, question: ChoiceQuestion<string>): string | undefined {
+  const { options } = question;
+  const chosen = chosenBy(answer, options);
+  if (chosen?.closed !== undefined) return `${chosen.label} can't be chosen: ${chosen.closed}.`;
+  if (chosen !== undefined) return undefined;
+  if (!isSearched(question)) return `It must be a number from 1 to ${options.length}.`;
+  return optionsWith(answer, options).some(({ closed }) => closed === undefined)
+    ? undefined
+    : `Nothing that can be chosen matches. It must be a number from 1 to ${options.length}, or a part of a name.`;
+}
 
 /** Questions in lines, without colors and cursor movements: for screen readers and simple terminals. */
 export class PlainDialog implements Dialog {
@@ -37,22 +62,39 @@ export class PlainDialog implements Dialog {
     }
   }
 
-  async choose<V extends string>({ message, options }: ChoiceQuestion<V>): Promise<V> {
+  async choose<V extends string>(question: ChoiceQuestion<V>): Promise<V> {
+    const { message, options } = question;
     this.#write(`${message}\n`);
-    for (const [index, { label, hint }] of options.entries()) {
-      this.#write(`  ${index + 1}. ${label}${hint === undefined ? "" : ` (${hint})`}\n`);
+    let preset = presetOption(question);
+    let shown = options;
+    for (;;) {
+      this.#list(options, shown, preset);
+      const answer = await this.text({
+        message: isSearched(question) ? "Number, or a part of the name" : "Number",
+        preset: String(options.indexOf(preset) + 1),
+        check: (answer) => choiceProblem(answer, question),
+      });
+      const chosen = chosenBy(answer, options);
+      if (chosen !== undefined) return chosen.value;
+      shown = optionsWith(answer, options);
+      preset = shown.find(({ closed }) => closed === undefined)!;
     }
-    const number = await this.text({
-      message: "Number",
-      preset: "1",
-      check: (answer) => found(answer) === undefined ? `It must be a number from 1 to ${options.length}.` : undefined,
-    });
-    return found(number)!;
+  }
 
-    function found(answer: string): V | undefined {
-      return (options[Number(answer) - 1] ?? options.find(({ value, label }) => [value, label].includes(answer)))
-        ?.value;
+  /** Writes options with their numbers in the whole list; of many, those around the one that Enter takes. */
+  #list<V extends string>(
+    all: readonly ChoiceOption<V>[],
+    shown: readonly ChoiceOption<V>[],
+    preset: ChoiceOption<V>,
+  ): void {
+    const found = shown.filter(({ stays }) => !stays);
+    const from = Math.max(0, Math.min(found.indexOf(preset), found.length - mostShown));
+    for (const option of [...found.slice(from, from + mostShown), ...shown.filter(({ stays }) => stays)]) {
+      const number = option.closed === undefined ? `${all.indexOf(option) + 1}.` : "-";
+      this.#write(`  ${number} ${optionText(option)}\n`);
     }
+    const left = found.length - mostShown;
+    if (left > 0) this.#write(`  and ${left} more: type a part of the name to see others\n`);
   }
 
   async confirm({ message, preset }: YesNoQuestion): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** Compares what all grants in force promise with what the nodes have. */
 import type { Grant } from "../../api/client/keystone.io@v1alpha1.ts";
 import type { ClusterFacts } from "../../core/facts.ts";
-import { missingClasses, promisedBy, shortagesOf } from "../../core/grant/cluster_fit.ts";
+import { missingClasses, noNodes, promisedBy, shortagesOf } from "../../core/grant/cluster_fit.ts";
 import { sumLists } from "../../core/resources/quota_lists.ts";
 import { type DoctorFinding, ok, unknown, warn } from "./doctor_finding.ts";
 
@@ -16,6 +16,9 @@ export function capacityFindings(
   if (active.length === 0) return [];
   if (!schedulable) {
     return [unknown(name, "The nodes can't be read.", "Run keystone doctor as a user who may list nodes.")];
+  }
+  if (schedulable.size === 0) {
+    return [unknown(name, noNodes, "Add a node, or uncordon one. Until then pods of guests stay Pending.")];
   }
   const promised = sumLists(active.map(({ spec }) => promisedBy(spec.hard)));
   const short = shortagesOf(promised, schedulable).map(({ key, promised, there }) => {

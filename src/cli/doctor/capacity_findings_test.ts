@@ -49,6 +49,12 @@ Deno.test("doctor: capacity: more promised than there: totals, and the largest g
   );
 });
 
+Deno.test("doctor: capacity: no nodes: not compared, and no warning", () => {
+  const [found, ...others] = capacityFindings(facts({}), [grantOf("a", { cpu: "2" })]);
+  assert.deepEqual([found!.status, others], ["unknown", []]);
+  assert.match(found!.message, /no node that takes guests' pods/);
+});
+
 Deno.test("doctor: capacity: nodes can't be read: not judged; no grants: nothing to say", () => {
   assert.deepEqual(capacityFindings(facts(), [grantOf("a", { cpu: "2" })]).map(({ status }) => status), ["unknown"]);
   assert.deepEqual(capacityFindings(facts(), []), []);

@@ -1,14 +1,9 @@
 /** Checks that an operator acts, and that its version is this command's. */
-import {
-  isApiError,
-  type KubernetesObject,
-  type Resource,
-  ResourceApi,
-  type RestClient,
-} from "../../../lib/kubernetes/mod.ts";
+import { isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { operatorName, systemNamespace } from "../../core/names.ts";
 import { version } from "../../version.ts";
+import { containerOf, operatorContainer } from "../operator_workload.ts";
 import { type DoctorFinding, fail, ok, warn } from "./doctor_finding.ts";
 
 const name = "operator";
@@ -36,28 +31,9 @@ async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFindin
   }
 }
 
-interface Workload extends KubernetesObject {
-  spec?: { template?: { spec?: { containers?: { name: string; image?: string }[] } } };
-}
-
-const apps = { group: "apps", version: "v1", namespaced: true } as const;
-const statefulSets: Resource<Workload> = { ...apps, kind: "StatefulSet", plural: "statefulsets" };
-const deployments: Resource<Workload> = { ...apps, kind: "Deployment", plural: "deployments" };
-
-/** Reads the operator's object of this kind; undefined if there is none. */
-async function readWorkload(rest: RestClient, resource: Resource<Workload>): Promise<Workload | undefined> {
-  try {
-    return await new ResourceApi(rest, resource, systemNamespace).get(operatorName);
-  } catch (error) {
-    if (!isApiError(error, 404)) throw error;
-    return undefined;
-  }
-}
-
-/** Compares the image's tag with this command's version. An operator outside the cluster has no StatefulSet. */
+/** Compares the image's tag with this command's version. An operator outside the cluster has no workload. */
 async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
-  const { spec } = await readWorkload(rest, statefulSets) ?? await readWorkload(rest, deployments) ?? {};
-  const { image = "" } = spec?.template?.spec?.containers?.find(({ name }) => name === "operator") ?? {};
+  const { image = "" } = (await operatorContainer(rest))?.container ?? {};
   const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
   if (tag === undefined || tag === version) return [];
   const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
@@ -69,7 +45,7 @@ async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
  * those of this version only wait.
  */
 async function leftOverFindings(rest: RestClient): Promise<DoctorFinding[]> {
-  const [now, before] = await Promise.all([readWorkload(rest, statefulSets), readWorkload(rest, deployments)]);
+  const [now, before] = await Promise.all([containerOf(rest, "StatefulSet"), containerOf(rest, "Deployment")]);
   if (!now || !before) return [];
   return [warn(
     name,

@@ -1,4 +1,4 @@
-/** A client that shows, on a terminal only, which request a command has been waiting for. */
+/** Says what a command has been waiting for: on a terminal by a line that changes, elsewhere by lines now and then. */
 import type {
   ClientConfig,
   ClosableRestClient,
@@ -7,17 +7,46 @@ import type {
 } from "../../../lib/kubernetes/mod.ts";
 import { type LiveLines, wheelAt } from "./live_lines.ts";
 
-/** Time after which a line appears. */
+/** Place where the wait is shown. */
+export interface BusySink {
+  /** Shows what is being done, and the milliseconds for which it takes; called several times in a second. */
+  show(text: string, ms: number): void;
+  /** Removes what is shown. */
+  clear(): void;
+}
+
+/** Returns a sink with one line that changes. */
+export const drawnSink = (lines: LiveLines): BusySink => ({
+  show: (text, ms) => lines.show([`${wheelAt(Date.now())} ${text}, ${Math.floor(ms / 1000)} s`]),
+  clear: () => lines.clear(),
+});
+
+/** Returns a sink that writes a line when a wait has become long, and again ever less often. */
+export function writtenSink(write: (line: string) => void): BusySink {
+  let nextMs = 0;
+  return {
+    show(text, ms) {
+      if (ms < nextMs) return;
+      write(`Still working (${Math.floor(ms / 1000)} s): ${text}.`);
+      nextMs = Math.max(10_000, Math.min(ms * 3, ms + 60_000));
+    },
+    clear: () => {
+      nextMs = 0;
+    },
+  };
+}
+
+/** Time after which a wait is shown. */
 const quietMs = 2000;
 const frameMs = 120;
 /** Requests that follow each other this fast are one wait. */
 const gapMs = 200;
 
-/** Follows the requests of one command. */
+/** Follows the requests and steps of one command. */
 export class BusyLine {
-  readonly #lines: LiveLines;
-  readonly #server: string;
+  readonly #sink: BusySink;
   readonly #waiting = new Map<symbol, string>();
+  readonly #steps = new Map<symbol, () => string>();
   #since = 0;
   #lastEnd = -Infinity;
   /** Number of credentials that are being asked for: a plugin may be talking with the user. */
@@ -25,17 +54,15 @@ export class BusyLine {
   #timer: ReturnType<typeof setInterval> | undefined;
   #isShown = false;
 
-  /** @param server URL of the API server */
-  constructor(lines: LiveLines, server: string) {
-    this.#lines = lines;
-    this.#server = server;
+  constructor(sink: BusySink) {
+    this.#sink = sink;
   }
 
   /** Returns the configuration with credentials during whose request nothing is shown. */
   quietFor(config: ClientConfig): ClientConfig {
     const { credentials } = config;
     const asking = async <T>(answer: () => Promise<T>): Promise<T> => {
-      if (++this.#asking === 1) this.#lines.clear();
+      if (++this.#asking === 1) this.#sink.clear();
       try {
         return await answer();
       } finally {
@@ -50,51 +77,66 @@ export class BusyLine {
     return { ...config, credentials: quiet };
   }
 
-  /** Returns the client, followed. */
-  follow(rest: ClosableRestClient): ClosableRestClient {
+  /**
+   * Returns the client, followed.
+   *
+   * @param server URL of the API server
+   */
+  follow(rest: ClosableRestClient, server: string): ClosableRestClient {
+    const close = () => {
+      this.#waiting.clear();
+      this.#stop();
+      rest.close();
+    };
     return {
       defaultNamespace: rest.defaultNamespace,
-      performRequest: (options) => this.#during(options, () => rest.performRequest(options)),
+      performRequest: (options) =>
+        this.#during(this.#waiting, `${server}: ${requestText(options)}`, () => rest.performRequest(options)),
       performStream: (options) => rest.performStream(options),
-      close: () => this.#close(rest),
-      [Symbol.dispose]: () => this.#close(rest),
+      close,
+      [Symbol.dispose]: close,
     };
   }
 
-  #close(rest: ClosableRestClient): void {
-    this.#waiting.clear();
-    this.#stop();
-    rest.close();
+  /** Shows a step of the command, with its present text, instead of its single requests. */
+  during<T>(text: () => string, work: () => Promise<T>): Promise<T> {
+    return this.#during(this.#steps, text, work);
   }
 
-  async #during<T>(request: RequestOptions, answer: () => Promise<T>): Promise<T> {
+  async #during<S, T>(list: Map<symbol, S>, what: S, work: () => Promise<T>): Promise<T> {
     const id = Symbol();
     const now = performance.now();
-    if (this.#waiting.size === 0 && now - this.#lastEnd > gapMs) this.#since = now;
-    this.#waiting.set(id, requestText(request));
+    if (this.#isIdle && now - this.#lastEnd > gapMs) this.#since = now;
+    list.set(id, what);
     this.#timer ??= setInterval(() => this.#show(), frameMs);
     try {
-      return await answer();
+      return await work();
     } finally {
-      this.#waiting.delete(id);
+      list.delete(id);
       this.#lastEnd = performance.now();
-      if (this.#waiting.size === 0) this.#stop();
+      if (this.#isIdle) this.#stop();
     }
+  }
+
+  get #isIdle(): boolean {
+    return this.#waiting.size + this.#steps.size === 0;
   }
 
   #show(): void {
     const ms = performance.now() - this.#since;
-    const [first] = this.#waiting.values();
-    if (first === undefined || ms < quietMs || this.#asking > 0) return;
+    const [step] = this.#steps.values();
+    const [request] = this.#waiting.values();
+    const text = step?.() ?? request;
+    if (text === undefined || ms < quietMs || this.#asking > 0) return;
     this.#isShown = true;
-    this.#lines.show([`${wheelAt(Date.now())} ${this.#server}: ${first}, ${Math.floor(ms / 1000)} s`]);
+    this.#sink.show(text, ms);
   }
 
   #stop(): void {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    if (this.#isShown) this.#lines.clear();
+    if (this.#isShown) this.#sink.clear();
     this.#isShown = false;
   }
 }

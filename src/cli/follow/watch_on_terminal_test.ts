@@ -1,9 +1,9 @@
 // deno-lint-ignore-file no-control-regex
 /** `--watch` on a real terminal (`script` of util-linux makes one), against answers of an API server written here. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { withKubeconfig } from "../../../tests/fixtures/answered_command.ts";
+import { keystoneOnTerminal, terminalKeys } from "../../../tests/fixtures/keystone_terminal.ts";
 
-const root = new URL("../../../", import.meta.url).pathname;
 const ends = "2099-06-01T12:05:00Z";
 const grant = {
   apiVersion: "keystone.io/v1alpha1",
@@ -36,55 +36,23 @@ Deno.test({
       const items = pathname.endsWith("/grants") ? [grant] : [];
       return Response.json({ metadata: { resourceVersion: "1" }, items });
     });
-    const dir = await Deno.makeTempDir();
-    const kubeconfig = join(dir, "kubeconfig");
-    const named = (name: string, key: string, value: unknown) => [{ name, [key]: value }];
-    await Deno.writeTextFile(
-      kubeconfig,
-      JSON.stringify({
-        "current-context": "c",
-        "clusters": named("c", "cluster", { server: `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}` }),
-        "users": named("u", "user", {}),
-        "contexts": named("c", "context", { cluster: "c", user: "u" }),
-      }),
-    );
-    try {
-      const line =
-        `stty cols 60 rows 20; exec '${Deno.execPath()}' run -A --no-check '${root}src/cli/main.ts' revoke lent --watch`;
-      const child = new Deno.Command("script", {
-        args: ["-qec", line, "/dev/null"],
-        cwd: root,
-        env: { KUBECONFIG: kubeconfig, TERM: "xterm" },
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "inherit",
-      }).spawn();
-      const writer = child.stdin.getWriter();
-      let screen = "";
-      let interrupted = false;
-      for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-        screen += text;
-        // Twice: the lines were written again in place.
-        if (!interrupted && /\x1b\[\d+A\r.*is on notice/s.test(screen)) {
-          interrupted = true;
-          await writer.write(new TextEncoder().encode("\x03"));
-        }
+    const { port } = server.addr as Deno.NetAddr;
+    const { code, raw } = await withKubeconfig(`http://127.0.0.1:${port}`, (kubeconfig) =>
+      // Twice: the lines were written again in place.
+      keystoneOnTerminal(kubeconfig, ["revoke", "lent", "--watch"], [
+        [/is on notice.*is on notice/, terminalKeys.interrupt],
+      ], { columns: 60 }));
+    assert.equal(code, 130);
+    assert.match(raw, /\x1b\[\d+A\r/);
+    assert.match(raw, /\d+ d( \d+ h)? left.*Grant\s+lent is on notice\./s);
+    for (const row of raw.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, "").split(/[\r\n]+/)) {
+      if (/left,|with the reason "moving"\./.test(row) && !row.startsWith("Grant lent is revoked")) {
+        assert.ok([...row].length < 60, row);
       }
-      await writer.close().catch(() => {});
-      const { code } = await child.status;
-      assert.equal(code, 130);
-      assert.match(screen, /\d+ d( \d+ h)? left.*Grant\s+lent is on notice\./s);
-      for (const row of screen.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, "").split(/[\r\n]+/)) {
-        if (/left,|with the reason "moving"\./.test(row) && !row.startsWith("Grant lent is revoked")) {
-          assert.ok([...row].length < 60, row);
-        }
-      }
-      assert.match(
-        screen,
-        /\x1b\[\?25h[\s\S]*Stopped waiting\. The grant ends anyway\. Wait again: keystone grant revoke lent --wait/,
-      );
-    } finally {
-      await Deno.remove(dir, { recursive: true });
     }
+    assert.match(
+      raw,
+      /\x1b\[\?25h[\s\S]*Stopped waiting\. The grant ends anyway\. Wait again: keystone grant revoke lent --wait/,
+    );
   },
 });

@@ -1,10 +1,14 @@
 /** The form of `keystone grant create`, as a process on a terminal. Terminals are made by script(1), so only on Linux. */
 import assert from "node:assert/strict";
-import { stripVTControlCharacters } from "node:util";
-import { type Answer, keystoneOnTerminal, type Seen, terminalKeys } from "../../../tests/fixtures/keystone_terminal.ts";
+import {
+  type Answer,
+  assertWithin,
+  keystoneOnTerminal,
+  terminalKeys,
+  wordsShown,
+} from "../../../tests/fixtures/keystone_terminal.ts";
 import { keystone } from "../../../tests/fixtures/keystone_command.ts";
 import { servedTerms } from "../../../tests/fixtures/served_terms.ts";
-import { textWidth } from "../wrapped_text.ts";
 
 const ignore = Deno.build.os !== "linux";
 const { enter, down } = terminalKeys;
@@ -237,15 +241,6 @@ Deno.test({
   },
 });
 
-/** Asserts that no line is wider than the terminal, at any time. */
-function assertWithin({ raw }: Seen, columns: number): void {
-  // A line that is drawn again begins with a movement of the cursor.
-  // deno-lint-ignore no-control-regex
-  for (const line of stripVTControlCharacters(raw.replace(/\x1b\[\d*[A-K]/g, "\n")).split(/[\r\n]+/)) {
-    assert.ok(textWidth(line) <= columns, `${textWidth(line)} columns: ${line}`);
-  }
-}
-
 for (
   const [kind, env] of [["drawn", {}], ["without colors", { NO_COLOR: "1" }], ["plain", { TERM: "dumb" }]] as const
 ) {
@@ -262,7 +257,7 @@ for (
         const seen = await keystoneOnTerminal(api.kubeconfig, create, answers, { columns, env });
         assert.equal(seen.code, 0, seen.lines.join("\n"));
         assertWithin(seen, columns);
-        const found = seen.lines.flatMap((line) => line.split(/\s+/)).filter((word) => !/^[─│◇\\]*$/.test(word));
+        const found = wordsShown(seen);
         words ??= new Set(found);
         assert.deepEqual(found.filter((word) => !words!.has(word)), []);
         // deno-lint-ignore no-control-regex

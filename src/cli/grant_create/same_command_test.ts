@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { commandLines, sameCommand } from "./same_command.ts";
+import { commandLines } from "../command_words.ts";
+import { sameCommand } from "./same_command.ts";
 
 Deno.test("the same command: instants instead of days, spans as they are, words quoted for a shell", () => {
   const end = Date.parse("2026-12-03T23:00:00Z");
@@ -15,8 +16,14 @@ Deno.test("the same command: instants instead of days, spans as they are, words 
     "keystone grant create web --to bob-home --cpu 2 --memory 4Gi --until 2026-12-03T23:00:00Z --allow internet:443,nas.lan",
   );
   assert.equal(
-    sameCommand("web", { to: "bob-home", for: "2 weeks", hard: ["cpu=1"] }, { end }, { context: "it's" }).join(" "),
-    "keystone grant create web --to bob-home --hard cpu=1 --for '2 weeks' --context 'it'\\''s'",
+    sameCommand("web", { to: "bob-home", for: "2 weeks", hard: ["cpu=1"] }, { end }, {
+      context: "it's",
+      apiServer: "https://10.0.0.1:6443",
+      asGroup: ["a b", "c"],
+      token: "secret",
+    }).join(" "),
+    "keystone grant create web --to bob-home --hard cpu=1 --for '2 weeks' --context 'it'\\''s' " +
+      "--server https://10.0.0.1:6443 --as-group 'a b' --as-group c",
   );
 });
 

@@ -1,7 +1,8 @@
-/** The questions of `keystone realm add` on a terminal, each checked where it is asked. */
+/** The questions of `keystone realm add`, each checked where it is asked. */
 import { type RealmSubject, type Settings, type TrustLevel, trustLevels } from "../../api/mod.ts";
+import { canonicalName } from "../../core/realm/identity.ts";
 import type { TailnetPeer } from "../../tailnet/tailnet_state.ts";
-import { no } from "../exit.ts";
+import type { ChoiceOption, Dialog } from "../dialog/dialog.ts";
 import { inLine } from "../session.ts";
 import {
   identityConflict,
@@ -15,93 +16,92 @@ import {
   trustLine,
 } from "./realm_draft.ts";
 
-/** Number of nodes from which a list can be searched. */
-const manyNodes = 12;
+/** Answer for a node that isn't in the list; no StableID has a colon. */
+const other = ":other";
 
-/** Loads the library with the first question: it reads the environment's colors when it is loaded. */
-const library = () => import("@clack/prompts");
+const none = "none";
 
-/** Returns the answer. Ctrl-C ends the command, and nothing was written until then. */
-function answered<T>(answer: T): Exclude<T, symbol> {
-  if (typeof answer === "symbol") throw no("Nothing was created.");
-  return answer as Exclude<T, symbol>;
-}
+/** Order in which `node-2` comes before `node-10`. */
+const byName = new Intl.Collator("en", { numeric: true });
 
-/** Asks for text; `problem` begins with a verb. */
-async function askText(
-  message: string,
-  problem: (text: string) => string | undefined,
-  initialValue = "",
-): Promise<string> {
-  const validate = (text: string | undefined) => {
-    const found = problem((text ?? "").trim());
-    return found === undefined ? undefined : `${inLine((text ?? "").trim()) || "It"} ${found}.`;
-  };
-  return answered(await (await library()).text({ message, initialValue, validate })).trim();
-}
+/** Returns a sentence on an answer from a problem that begins with a verb. */
+const sentenceOn = (answer: string, problem: string | undefined): string | undefined =>
+  problem === undefined ? undefined : `${inLine(answer)} ${problem}.`;
 
-/** Returns a line on a node for the list. */
-function nodeLine({ dnsName, online, os, ownerLogin, self }: TailnetPeer, realm: string | undefined): string {
-  const facts = [self ? "this machine" : online ? "online" : "offline", os, ownerLogin].filter(Boolean);
-  return inLine(`${dnsName} (${realm === undefined ? facts.join(", ") : `realm ${realm}`})`);
-}
-
-/** Asks for the realm's node; returns its name alone if it isn't in the list. */
+/** Asks for the realm's node; returns its name alone if it isn't in the list. `say` prints a line. */
 export async function askNode(
+  dialog: Dialog,
   nodes: readonly TailnetPeer[],
   taken: TakenNames,
+  say: (text: string) => void,
 ): Promise<Pick<TailnetPeer, "dnsName"> & Partial<TailnetPeer>> {
   const realmOf = ({ dnsName }: TailnetPeer) => taken.identities.get(dnsName);
   const rank = (node: TailnetPeer) => realmOf(node) !== undefined ? 3 : node.self ? 2 : node.online ? 0 : 1;
-  const sorted = nodes.toSorted((a, b) => rank(a) - rank(b) || (a.dnsName < b.dnsName ? -1 : 1));
-  const prompts = await library();
-  if (sorted.some((node) => realmOf(node) === undefined)) {
-    const options = [
-      ...sorted.map((node) => ({
-        value: node as TailnetPeer | null,
-        label: nodeLine(node, realmOf(node)),
-        disabled: realmOf(node) !== undefined,
-      })),
-      { value: null, label: "another node, by its name" },
-    ];
-    const message = "Which node of the tailnet is the realm?";
-    const node = answered(
-      nodes.length < manyNodes
-        ? await prompts.select({ message, options })
-        : await prompts.autocomplete({ message, options, maxItems: 10, placeholder: "type a part of the name" }),
-    );
-    if (node) return node;
-  }
-  return {
-    dnsName: await askText(
-      "Full MagicDNS name of the node?",
-      (text) => identityProblem(text) ?? identityConflict(text, taken),
-    ),
-  };
+  const sorted = nodes.toSorted((a, b) => rank(a) - rank(b) || byName.compare(a.dnsName, b.dnsName));
+  const isNamesake = ({ dnsName }: TailnetPeer) => nodes.filter((node) => node.dnsName === dnsName).length > 1;
+  const isOpen = (node: TailnetPeer) => realmOf(node) === undefined;
+  if (sorted.some(isOpen)) {
+    const options = sorted.map((node): ChoiceOption<string> => {
+      const { stableID, dnsName, online, os, ownerLogin, self } = node;
+      const state = self ? "this machine" : online ? "online" : "offline";
+      const realm = realmOf(node);
+      const closed = realm !== undefined
+        ? `realm ${realm}`
+        : identityProblem(dnsName) && "its name can't be that of a realm's node";
+      return {
+        value: stableID,
+        label: inLine(dnsName),
+        hint: [state, os, ownerLogin, isNamesake(node) && stableID].filter(Boolean).map((fact) => inLine(`${fact}`))
+          .join(", "),
+        ...(closed === undefined ? {} : { closed }),
+      };
+    });
+    const chosen = await dialog.choose({
+      message: "Which node of the tailnet is the realm?",
+      options: [...options, { value: other, label: "another node, by its name", stays: true }],
+    });
+    if (chosen !== other) return nodes.find(({ stableID }) => stableID === chosen)!;
+  } else if (nodes.length > 0) say("Every node of the tailnet is a realm already.");
+  // A name from the list means the node with its ID.
+  const named = (text: string) => nodes.filter((node) => node.dnsName === canonicalName(text));
+  const dnsName = await dialog.text({
+    message: "Full MagicDNS name of the node?",
+    check: (text) =>
+      named(text).length > 1
+        ? `Several nodes have the name ${inLine(text)}. Choose one by --node ID.`
+        : sentenceOn(text, identityProblem(text) ?? identityConflict(text, taken)),
+  });
+  return named(dnsName)[0] ?? { dnsName };
 }
 
-export const askName = (identity: string, taken: TakenNames): Promise<string> =>
-  askText(
-    "Name of the realm?",
-    (text) => nameProblem(text) ?? nameConflict(text, taken),
-    proposedName(identity, taken),
-  );
+/** Asks for the realm's name; proposes that of its node. */
+export function askName(dialog: Dialog, identity: string, taken: TakenNames): Promise<string> {
+  const preset = proposedName(identity, taken);
+  return dialog.text({
+    message: "Name of the realm?",
+    ...(preset === undefined ? {} : { preset }),
+    check: (text) => sentenceOn(text, nameProblem(text) ?? nameConflict(text, taken)),
+  });
+}
 
-export const askTrust = async (settings: Settings, initialValue: TrustLevel): Promise<TrustLevel> =>
-  answered(
-    await (await library()).select({
-      message: "How far do you trust it? This limits grants to it.",
-      initialValue,
-      options: trustLevels.map((value) => ({ value, label: `${value}: ${trustLine(value, settings)}` })),
-    }),
-  );
+/** Asks for the trust level, each with the limits that it sets. */
+export const askTrust = (dialog: Dialog, settings: Settings, preset: TrustLevel): Promise<TrustLevel> =>
+  dialog.choose({
+    message: "How far do you trust it? This limits grants to it.",
+    options: trustLevels.map((value) => ({ value, label: `${value}: ${trustLine(value, settings)}` })),
+    preset,
+  });
 
-export async function askSubjects(realm: string): Promise<RealmSubject[]> {
-  const subjects = (text: string) => text === "" ? [] : text.split(",").map(subjectFrom);
+/** Asks for users and groups with a separate login. */
+export async function askSubjects(dialog: Dialog, realm: string): Promise<RealmSubject[]> {
+  const subjects = (text: string) =>
+    text === none ? [] : text.split(",").filter((part) => part.trim() !== "").map(subjectFrom);
   return subjects(
-    await askText(
-      "Who uses it? Users or group:NAME, separated by commas.\nEmpty: people to whom you give a kubeconfig.",
-      (text) => subjectsProblem(subjects(text), realm),
-    ),
+    await dialog.text({
+      message:
+        "Who uses it? Users or group:NAME, separated by commas, or none: then it is for people to whom you give a kubeconfig",
+      preset: none,
+      check: (text) => sentenceOn("It", subjectsProblem(subjects(text), realm)),
+    }),
   );
 }

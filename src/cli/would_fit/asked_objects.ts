@@ -45,12 +45,13 @@ const untried: ObjectTrial = { asked: false, warnings: [] };
 /** Number of objects at a time: enough to hide the round trips, few enough not to be throttled. */
 const concurrency = 8;
 
-/** Asks the API server about every object. */
+/** Asks the API server about every object; calls `answered` after each. */
 export async function askAbout(
   manifests: readonly Manifest[],
   namespace: string,
   asker: Asker,
   kinds: ServerKinds,
+  answered = () => {},
 ): Promise<AskedObject[]> {
   const trials = new ServerTrials(asker.rest, namespace);
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
@@ -89,6 +90,7 @@ export async function askAbout(
       return await ask(manifest, index);
     } finally {
       places.release();
+      answered();
     }
   }));
   const upgrade = entries.some(({ manifest, trial }) => !isHook(manifest) && trial.live !== undefined);

@@ -102,7 +102,8 @@ function fitWarnings(
   { hard }: GrantSpec,
   { schedulable, storageClasses, provisioningClasses }: ClusterFacts,
 ): string[] {
-  const short = schedulable ? shortageTexts(shortagesOf(promisedBy(hard), schedulable)) : [];
+  // Without any node the grant is no worse than any other.
+  const short = schedulable && schedulable.size > 0 ? shortageTexts(shortagesOf(promisedBy(hard), schedulable)) : [];
   return [
     ...short.map((text) => `spec.hard has ${text}: pods beyond that stay Pending.`),
     ...missingClasses(hard, provisioningClasses && storageClasses).map((name) =>

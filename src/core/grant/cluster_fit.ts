@@ -28,6 +28,9 @@ export const isOfNodes = (key: string): boolean =>
 export const promisedBy = (hard: Readonly<Record<string, string | number>>): ResourceList =>
   new Map([...listFrom(hard)].filter(([key, amount]) => isOfNodes(key) && amount.sign() > 0));
 
+/** Sentence for a cluster without nodes for guests. */
+export const noNodes = "The cluster has no node that takes guests' pods, so the amounts can't be compared.";
+
 /** An amount that the nodes don't have. */
 export interface Shortage {
   key: string;
@@ -74,14 +77,16 @@ export function fitCondition(
   { there, storageClasses, overbooked }: ClusterRoom,
 ): DesiredCondition {
   const promised = promisedBy(hard);
-  const short = shortagesOf(promised, there);
+  // Without nodes there is nothing to compare with, which says nothing about the grant.
+  const isUnknown = promised.size > 0 && there.size === 0;
+  const short = isUnknown ? [] : shortagesOf(promised, there);
   const classes = missingClasses(hard, storageClasses);
   const missing = classes.length === 0
     ? ""
     : classes.length === 1
     ? `There is no StorageClass ${classes[0]}; its volumes stay Pending.`
     : `There are no StorageClasses ${few(classes)}; their volumes stay Pending.`;
-  const condition = (status: "True" | "False", reason: string, message: string): DesiredCondition => ({
+  const condition = (status: DesiredCondition["status"], reason: string, message: string): DesiredCondition => ({
     type: "FitsCluster",
     status,
     reason,
@@ -96,6 +101,7 @@ export function fitCondition(
     );
   }
   if (missing) return condition("False", "NoStorageClass", `${missing} Create it, or remove the key from spec.hard.`);
+  if (isUnknown) return condition("Unknown", "NoNodes", `${noNodes} Pods stay Pending until there is one.`);
   const shared = [...promised.keys()].filter((key) => overbooked.has(key)).sort();
   if (shared.length > 0) {
     return condition(

@@ -760,6 +760,43 @@ for (const [name, view, quotas, ok, answer, line] of grantCases) {
   });
 }
 
+Deno.test("explain a grant with many amounts: what is used up first, and which ones need no line of their own", () => {
+  const hard = {
+    "count/jobs.batch": "10",
+    configmaps: "100",
+    "limits.cpu": "4",
+    "limits.memory": "8Gi",
+    pods: "20",
+    "requests.cpu": "4",
+    "requests.memory": "8Gi",
+    "requests.storage": "0",
+    secrets: "10",
+    services: "10",
+  };
+  const used = {
+    "count/jobs.batch": "10",
+    configmaps: "20",
+    "limits.cpu": "3900m",
+    pods: "1",
+    secrets: "8",
+  };
+  const world = { ...nothing, quotas: [quotaOf("keystone", hard, used)] };
+  const { chain } = grantReport({ ...grant, granted: hard, used: {} }, world);
+  const amounts = chain.filter(({ what }) => what in hard);
+  assert.deepEqual(amounts.map(({ what, minor }) => minor ? `${what} ${minor}` : what), [
+    "count/jobs.batch",
+    "limits.cpu",
+    "requests.cpu",
+    "secrets",
+    "configmaps roomy",
+    "pods",
+    "limits.memory roomy",
+    "requests.memory roomy",
+    "requests.storage not granted",
+    "services roomy",
+  ]);
+});
+
 Deno.test("the maker of another quota: its owner, its labels, else its field manager", () => {
   const made = (metadata: object) => {
     const quotas = [{ ...quotaOf("team", { pods: "9" }, { pods: "1" }), metadata: { name: "team", ...metadata } }];

@@ -9,6 +9,8 @@ export interface ReportFinding {
   what: string;
   status: "ok" | "warn" | "fail";
   message: string;
+  /** Of an amount that needs no line of its own: plenty is left, or nothing is granted. */
+  minor?: "roomy" | "not granted";
 }
 
 /** Something that is wrong, and the remedy. */

@@ -32,10 +32,15 @@ export interface GrantView {
 /** Conditions for which True is the problem. */
 const negative = new Set(["Draining", "NetworkNarrowed", "Overcommitted", "WritesClosed"]);
 
+/** Reports whether the condition only says that there are no nodes to compare with. */
+const isWithoutNodes = ({ type, status }: Pick<Condition, "type" | "status">): boolean =>
+  type === "FitsCluster" && status === "Unknown";
+
 /** Returns the conditions that report a problem; not Ready, which sums them up, nor notices. */
 export const problemConditions = (conditions: readonly Condition[]): Condition[] =>
   conditions.filter(({ type, status }) =>
-    type !== "Ready" && type !== "Draining" && (negative.has(type) ? status === "True" : status !== "True")
+    type !== "Ready" && type !== "Draining" && !isWithoutNodes({ type, status }) &&
+    (negative.has(type) ? status === "True" : status !== "True")
   );
 
 export function grantReport(grant: GrantView, world: ReportWorld): Report {
@@ -68,7 +73,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
   if (grant.partner) chain.push(grant.partner);
   for (const { type, status, reason, message } of conditions) {
     if (type === "Ready" || message === grant.message || message === grant.notice) continue;
-    const good = negative.has(type) ? status !== "True" : status === "True";
+    const good = negative.has(type) ? status !== "True" : status === "True" || isWithoutNodes({ type, status });
     if (good && negative.has(type)) continue;
     const isFailure = type === "WritesClosed" || (!negative.has(type) && isActive && type !== "FitsCluster");
     const weight = isFailure ? "fail" : "warn";
@@ -122,11 +127,17 @@ interface AmountFinding {
 
 const zero = parseQuantity("0");
 
-/** Returns what is granted, used and free of each key, with the quota's own figures where it can be read. */
+/** Part in percent from which an amount is nearly used up. */
+const nearPercent = 80n;
+
+/**
+ * Returns what is granted, used and free of each key, with the quota's own figures where it can be read: first what is
+ * used up, then by the part that is used. Requests and limits of a resource stay together.
+ */
 function amountFindings(grant: GrantView, world: ReportWorld): AmountFinding[] {
   const own = world.quotas.find(({ metadata }) => isOwnQuota(metadata?.name));
   const enforced = new Map(own ? amountsOf(own).map((amount) => [amount.key, amount]) : []);
-  return Object.entries(grant.granted).map(([key, given]) => {
+  const found = Object.entries(grant.granted).map(([key, given]): AmountFinding & { rank: bigint } => {
     const amount = enforced.get(key);
     const used = amount?.used ?? grant.used[key] ?? "0";
     const left = amount?.free ?? least(parseQuantity(given).subtract(parseQuantity(used)));
@@ -135,8 +146,19 @@ function amountFindings(grant: GrantView, world: ReportWorld): AmountFinding[] {
       : `${used} of ${given} used`;
     const limit = limitByOthers(key, left, world);
     const isFull = left.sign() === 0 && parseQuantity(given).sign() > 0;
+    const total = parseQuantity(amount?.hard ?? given).nanos;
+    const percent = total === 0n ? 0n : parseQuantity(used).nanos * 100n / total;
+    const isOfPods = key === "pods" || /^(requests|limits)\./.test(key);
+    const minor = isFull || limit
+      ? undefined
+      : parseQuantity(given).sign() === 0
+      ? "not granted" as const
+      : percent >= nearPercent || (percent > 0n && isOfPods)
+      ? undefined
+      : "roomy" as const;
     return {
       key,
+      rank: isFull || limit ? 101n : percent,
       isFull,
       ...(limit && limit.free.sign() === 0 && !isFull ? { blockedBy: limit.name } : {}),
       finding: {
@@ -145,10 +167,22 @@ function amountFindings(grant: GrantView, world: ReportWorld): AmountFinding[] {
         message: limit
           ? `${all}, ${left} free, but quota ${limit.name} leaves only ${limit.free}.`
           : `${all}, ${left} free.`,
+        ...(minor === undefined ? {} : { minor }),
       },
     };
   });
+  const sides = (of: AmountFinding) => found.filter(({ key }) => resourceOfSide(key) === resourceOfSide(of.key));
+  for (const each of found) {
+    const { finding } = each;
+    if (finding.minor && sides(each).some(({ finding }) => finding.minor === undefined)) delete finding.minor;
+  }
+  const rankOf = (of: AmountFinding) => sides(of).reduce((most, { rank }) => rank > most ? rank : most, 0n);
+  return found.map((each) => ({ each, rank: rankOf(each) })).sort((a, b) => Number(b.rank - a.rank))
+    .map(({ each }) => each);
 }
+
+/** Returns the same for the requests and the limits of a resource, which belong together. */
+const resourceOfSide = (key: string): string => key.replace(/^limits\./, "requests.");
 
 /** Returns the room for more pods, as guests ask for it. */
 const roomFindings = ({ pods, quotas, limitRanges, unread }: ReportWorld): ReportFinding[] =>
