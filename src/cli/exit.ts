@@ -29,7 +29,9 @@ export function exitOf(error: unknown): { code: number; message: string } {
   if (isApiError(error, 401)) {
     return {
       code: exitCodes.forbidden,
-      message: `${error.message}. Log in again, or renew the credentials: keystone realm kubeconfig REALM.`,
+      message:
+        `${error.message}: the credentials are not valid, or no longer. Log in again. Guests' access ends with their last ` +
+        "grant; the lender renews it with keystone realm kubeconfig REALM.",
     };
   }
   if (isApiError(error, 403)) return { code: exitCodes.forbidden, message: error.message };

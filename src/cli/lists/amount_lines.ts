@@ -32,8 +32,25 @@ export function amountLines({ granted, used }: GrantAmounts, named: Iterable<str
       },
       { name: "left", value: ({ used, granted }) => leftText(used, granted) },
     ]),
-    ...(others.length > 0 ? [`Also granted: ${others.map((key) => `${granted[key]} ${key}`).join(", ")}`] : []),
+    ...alsoGranted(granted, others),
   ];
+}
+
+/** Keys that count stored objects of a kind. Most grants have the defaults of the trust level. */
+const countsObjects = (key: string): boolean => key.startsWith("count/") || (key !== "pods" && !key.includes("."));
+
+/** Returns a line about the amounts that nobody uses, with the counts of objects summed up. */
+function alsoGranted(granted: Readonly<Record<string, string>>, keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const counts = keys.filter(countsObjects);
+  const least = counts.map((key) => quantity(granted[key])).reduce<Quantity | undefined>(
+    (least, each) => least === undefined || each.compare(least) < 0 ? each : least,
+    undefined,
+  );
+  const others = keys.filter((key) => counts.length < 3 || !countsObjects(key));
+  const parts = others.map((key) => `${granted[key]} ${key}`);
+  if (counts.length >= 3) parts.push(`at least ${least} objects of each of ${counts.length} kinds (see -o yaml)`);
+  return [`Also granted: ${parts.join(", ")}`];
 }
 
 const quantity = (text: string | undefined): Quantity => parseQuantity(text ?? "0");
