@@ -34,7 +34,11 @@ export function exitOf(error: unknown): { code: number; message: string } {
         "grant; the lender renews it with keystone realm kubeconfig REALM.",
     };
   }
-  if (isApiError(error, 403)) return { code: exitCodes.forbidden, message: error.message };
+  if (isApiError(error, 403)) {
+    const [, namespace] = /\/namespaces\/(guest-[^/]+)\//.exec(error.path) ?? [];
+    const guests = namespace === undefined ? "" : ` Guests have access to ${namespace} while a grant is in force.`;
+    return { code: exitCodes.forbidden, message: `${error.message}${guests && `.${guests}`}` };
+  }
   if (isApiError(error, 404) && /keystone\.io/.test(error.path)) {
     return /could not find the requested resource|404 page not found/.test(error.message)
       ? {

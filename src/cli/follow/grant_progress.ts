@@ -108,14 +108,14 @@ function podLines({ pods, budgets }: FollowedGrant): string[] {
 }
 
 /** Describes the reason that a budget allows no eviction. */
-function budgetText(
-  { status: { currentHealthy = 0, desiredHealthy = 0, conditions = [] } = {} }: DisruptionBudget,
-): string {
-  // For pods without a controller, the controller of budgets can't compute a number.
+function budgetText({ status = {} }: DisruptionBudget): string {
+  const { currentHealthy = 0, desiredHealthy = 0, conditions = [] } = status;
   const failed = conditions.find(({ type, reason }) => type === "DisruptionAllowed" && reason === "SyncFailed");
-  return failed === undefined
-    ? `${currentHealthy} healthy, ${desiredHealthy} needed`
-    : `it allows no eviction, because ${failed.message}`;
+  if (failed !== undefined) return `it allows no eviction, because ${failed.message}`;
+  // maxUnavailable counts the pods that controllers want.
+  return currentHealthy > desiredHealthy
+    ? "it allows no eviction, because no controller wants the pod"
+    : `${currentHealthy} healthy, ${desiredHealthy} needed`;
 }
 
 /** Returns a sentence about the pods that other grants to the realm let run on. */

@@ -66,6 +66,11 @@ Deno.test("end: waits for the operator, then the notice, then the pods; done whe
     endProgress(view(draining, { pods: [pod("db")], budgets: [{ ...budget, status: failed }] as never })).pods,
     ["Pod db waits for PodDisruptionBudget db: it allows no eviction, because found no controllers for pod"],
   );
+  const bare = { disruptionsAllowed: 0, currentHealthy: 1, desiredHealthy: 0 };
+  assert.deepEqual(
+    endProgress(view(draining, { pods: [pod("db")], budgets: [{ ...budget, status: bare }] as never })).pods,
+    ["Pod db waits for PodDisruptionBudget db: it allows no eviction, because no controller wants the pod"],
+  );
   const over = { phase: "Revoked", effectiveUntil: until, message: "Revoked: why", conditions: [] };
   const claims = [{ metadata: { name: "data", namespace: "guest-bob-home" } }] as never;
   const done = endProgress(view(over, { claims }));
