@@ -40,10 +40,39 @@ Deno.test("keystone in sentences: each verb and flag exists", () => {
 });
 
 Deno.test("the command has one name: keystone, defined once in the README and in docs/cli.md", () => {
-  const other = /\b(deno task (--quiet )?keystone|kubectl[ -]keystone)\b/;
+  const other = /\b(deno task (--quiet )?keystone|kubectl[ -]keystone|alias keystone)\b/;
   const allowed = new Set(["README.md", "docs/cli.md", "docs/cli-reference.md"]);
   const wrong = pagesOf().filter(({ path, text }) => !allowed.has(path) && other.test(text)).map(({ path }) => path);
   assert.deepEqual(wrong, []);
+});
+
+Deno.test("the command as the pages put it into PATH: runs from any folder, and bash completes it", async () => {
+  const isIt = ({ text }: { text: string }) => text.includes("> ~/.local/bin/keystone");
+  const [inReadme, inCli] = ["README.md", "docs/cli.md"].map((path) =>
+    pagesOf().filter((page) => page.path === path).flatMap(({ text }) => codeBlocks(path, text)).find(isIt)?.text
+  );
+  assert.ok(inReadme);
+  assert.equal(inReadme, inCli);
+  const home = await Deno.makeTempDir();
+  try {
+    const bin = `${home}/.local/bin`;
+    // Instead of the package from the registry: the Deno that runs the tests.
+    const npx = `#!/bin/sh\n[ "$1 $2" = "-y deno@2.9.6" ] || exit 9\nshift 2\nexec '${Deno.execPath()}' "$@"\n`;
+    await Deno.mkdir(`${home}/tools`);
+    await Deno.writeTextFile(`${home}/tools/npx`, npx, { mode: 0o755 });
+    const env = { HOME: home, PATH: `${bin}:${home}/tools:${Deno.env.get("PATH")}`, KUBECONFIG: `${home}/none` };
+    const shell = async (script: string, cwd: string) => {
+      const { success, stdout, stderr } = await new Deno.Command("bash", { args: ["-ec", script], cwd, env }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      return new TextDecoder().decode(stdout).trim();
+    };
+    await shell(inReadme, new URL("../", import.meta.url).pathname);
+    assert.match(await shell("keystone version", home), /^\d+\.\d+\.\d+/);
+    const typed = 'COMP_LINE="keystone grant re" COMP_POINT=17; _keystone; echo "${COMPREPLY[@]}"';
+    assert.equal(await shell(`source <(keystone completion bash); ${typed}`, home), "revoke");
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
 });
 
 Deno.test("examples that pages, messages and tests name: each file exists", async () => {

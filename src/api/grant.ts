@@ -135,16 +135,17 @@ export const grantSpec = z.object({
     "Name of the Realm or SuperEntity that receives. Its guests work in the namespace guest-<name>. Immutable.",
   ),
   hard: z.record(z.string(), quantity).describe(
-    "Granted amounts under the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods, " +
+    "Granted amounts under the keys of a ResourceQuota, such as cpu, memory, requests.storage and pods; also limits.cpu, " +
       "count/<resource>.<group>, requests.<vendor>/<device>, <class>.storageclass.storage.k8s.io/requests.storage. " +
-      "Several grants to one realm add up.",
+      "cpu is requests.cpu, and bounds the limits too unless limits.cpu is set; so is memory. Resources that are not " +
+      "named are not granted; counts of objects have defaults by trust level. Several grants to one realm add up.",
   ).meta({
     maxProperties: maxHardKeys,
     ...rules(...hardRules("hard", "grant.spec.hard")),
   }),
   networkPolicy: z.object({
     egressAllowed: z.boolean().default(false).describe(
-      "false: guests reach only each other, the grantee's node and, if the realm's trust level permits it, the cluster's " +
+      "false (default): guests reach only each other, the grantee's node and, if the realm's trust level permits it, the cluster's " +
         "DNS. true: also allowedDestinations.",
     ),
     allowedDestinations: z.array(
@@ -185,7 +186,7 @@ export const grantSpec = z.object({
       rule: "!has(self.validFrom) || !has(self.validUntil) || self.validFrom < self.validUntil",
       message: "validity.validUntil must be after validity.validFrom",
     },
-  )).describe("Period in which the grant is valid: [validFrom, validUntil)."),
+  )).describe("Period in which the grant is valid: from validFrom until, but not including, validUntil."),
   termination: z.object({
     noticeSeconds: z.int().min(0).max(maxLadderSeconds).exactOptional().describe(
       "Length of the notice: the grant is still in force but its usage can't grow. It precedes an expiry and follows a " +

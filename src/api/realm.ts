@@ -211,7 +211,7 @@ export const realmDefinition: KindDefinition = {
       description: "Expiry of the node's key",
     },
     {
-      name: "Why",
+      name: "Message",
       type: "string",
       priority: 1,
       jsonPath: `.status.conditions[?(@.type=="Ready")].message`,

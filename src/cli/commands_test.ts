@@ -133,7 +133,7 @@ Deno.test("grants of a guest, who may not list Grants: those of the guide", asyn
   const { [`${group}/grants`]: _, ...guests } = full;
   const { code, out } = await run(["grants"], guests);
   assert.equal(code, 0);
-  assert.match(out.split("\n")[1]!, /^alice-to-bob +- +bob-home +Active +\S+ 500m of 2 /);
+  assert.match(out.split("\n")[1]!, /^alice-to-bob +bob-home +Active +\S+ 500m of 2 /);
   const reductions = [{ until: "2026-06-20T12:00:00Z", hard: { "requests.cpu": "4" }, then: { "requests.cpu": "2" } }];
   const reduced = {
     ...guide,
@@ -147,7 +147,7 @@ Deno.test("realms: state, active grants and the sum of what is granted and used"
   const { out } = await run(["realms"]);
   assert.match(
     out.split("\n")[1]!,
-    /^bob-home +bob-home\.tailnet\.ts\.net +partner +Connected +30 s ago +1 +\S+ 500m of 2 /,
+    /^bob-home +bob-home\.tailnet\.ts\.net +partner +Connected +now +1 +\S+ 500m of 2 /,
   );
   const [item] = (await run(["realms", "-o", "json"])).json().items;
   assert.deepEqual([item.grants, item.granted, item.used["requests.cpu"]], [
@@ -186,6 +186,7 @@ Deno.test("extend: times as people write them; a span counts from a start in the
   assert.deepEqual(patches[0]?.body, { spec: { validity: { validUntil: "2026-06-12T00:00:00Z" } } });
   assert.match(out, /lasts until Friday 2026-06-12 00:00 UTC \(2026-06-12T00:00:00Z\)\./);
   assert.match(err, /friday alone is 2026-06-05/);
+  assert.match(err, /Kubeconfigs keep their old end\. Renew them: keystone realm kubeconfig bob-home/);
   const future = { validFrom: "2026-08-01T00:00:00Z", validUntil: "2026-08-02T00:00:00Z" };
   const later = await run(["extend", "alice-to-bob", "--for", "5d"], answers(future));
   assert.deepEqual(later.patches[0]?.body, { spec: { validity: { validUntil: "2026-08-06T00:00:00Z" } } });

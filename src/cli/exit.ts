@@ -29,10 +29,16 @@ export function exitOf(error: unknown): { code: number; message: string } {
   if (isApiError(error, 401)) {
     return {
       code: exitCodes.forbidden,
-      message: `${error.message}. Log in again, or renew the credentials: keystone realm kubeconfig REALM.`,
+      message:
+        `${error.message}: the credentials are not valid, or no longer. Log in again. Guests' access ends with their last ` +
+        "grant; the lender renews it with keystone realm kubeconfig REALM.",
     };
   }
-  if (isApiError(error, 403)) return { code: exitCodes.forbidden, message: error.message };
+  if (isApiError(error, 403)) {
+    const [, namespace] = /\/namespaces\/(guest-[^/]+)\//.exec(error.path) ?? [];
+    const guests = namespace === undefined ? "" : ` Guests have access to ${namespace} while a grant is in force.`;
+    return { code: exitCodes.forbidden, message: `${error.message}${guests && `.${guests}`}` };
+  }
   if (isApiError(error, 404) && /keystone\.io/.test(error.path)) {
     return /could not find the requested resource|404 page not found/.test(error.message)
       ? {

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { rfc3339 } from "../core/instants.ts";
 import { no, usageError } from "./exit.ts";
@@ -20,7 +20,12 @@ export const extendCommand = (run: CommandAction): Command =>
     .option("--by <span>", "time to add to the present end, such as 30d")
     .option("--no-end", "no end: the grant lasts until it is revoked")
     .option("--wait", "wait until the operator enforces the new end")
-    .option("--timeout <time>", "longest time to wait, such as 90s or 10m", timeoutFrom, 60_000)
+    .addOption(
+      new Option("--timeout <time>", "longest time to wait, such as 90s or 10m").argParser(timeoutFrom).default(
+        60_000,
+        "1m",
+      ),
+    )
     .action(run(async (session, options, name) => {
       const { until, by, end } = options as { until?: string; for?: string; by?: string; end?: boolean };
       const ways = [until, options.for, by, end === false ? "" : undefined].filter((each) => each !== undefined);
@@ -59,17 +64,19 @@ export const extendCommand = (run: CommandAction): Command =>
         );
       }
       if (given?.note) session.note(`Note: ${given.note}`);
+      const renew = `Kubeconfigs keep their old end. Renew them: keystone realm kubeconfig ${grant.spec.granteeRealm}`;
       if (!options.wait) {
-        if (!session.data(extended)) session.say(`Grant ${name} lasts ${lasts(stored)}.`);
-        return;
+        if (session.data(extended)) return;
+        session.say(`Grant ${name} lasts ${lasts(stored)}.`);
+        return session.note(renew);
       }
       const last = await followGrant(session, rest, extended, options as WaitFlags, {
         until: "enforced",
         goesOn: `The new end is stored. See: keystone explain grant ${name}`,
       });
-      if (!session.data(last)) {
-        session.say(`Grant ${name} lasts ${lasts(last?.status?.effectiveUntil)}.`);
-      }
+      if (session.data(last)) return;
+      session.say(`Grant ${name} lasts ${lasts(last?.status?.effectiveUntil)}.`);
+      session.note(renew);
     }));
 
 /** Refuses a grant that has ended or whose end is decided, because a later date changes nothing. */

@@ -72,7 +72,12 @@ export const grantCommand = (run: CommandAction): Command =>
           .choices(["client", "server"]),
       )
       .option("--wait", "wait until the grant is enforced")
-      .option("--timeout <time>", "longest time to wait, such as 90s or 10m", timeoutFrom, 60_000)
+      .addOption(
+        new Option("--timeout <time>", "longest time to wait, such as 90s or 10m").argParser(timeoutFrom).default(
+          60_000,
+          "1m",
+        ),
+      )
       .action(run((session, options, name) => create(session, options, name as string | undefined))),
   );
 
@@ -202,11 +207,13 @@ function sameWithout(session: Session, { name, options }: AskedGrant, isFromKnow
 
 function printed(session: Session, grant: Grant, dryRun: CreateOptions["dryRun"]): void {
   if (session.data(grant)) return;
-  const { name } = grant.metadata!;
+  const [name, to] = [grant.metadata!.name, grant.spec.granteeRealm];
   session.say(`Grant ${name} ${dryRun ? "would be created (server dry run)" : "created"}.`);
   const lasts = lastsText(session, grant);
   session.say(session.io.terminal ? wrapped(lasts, session.io.width) : lasts);
-  if (!dryRun) session.say(`Watch it: keystone explain grant ${name}`);
+  if (dryRun) return;
+  session.say(`See it: keystone grant list ${name}`);
+  session.say(`Give ${to} access: keystone realm kubeconfig ${to}`);
 }
 
 /** Returns the period of the grant in local time and in UTC. */

@@ -13,6 +13,7 @@ import { grantCommand } from "./grant_create_command.ts";
 import { grantsCommand } from "./grants_command.ts";
 import type { Io } from "./io.ts";
 import { kubeconfigCommand } from "./kubeconfig_command.ts";
+import { meantVerb } from "./meant_verb.ts";
 import { planCommand } from "./plan_command.ts";
 import { formatProgramHelp } from "./program_help.ts";
 import { realmAddCommand } from "./realm_add_command.ts";
@@ -42,7 +43,12 @@ const hidden = { hidden: true } as const;
 /** Gives a verb its earlier name. It works alike, and notes the present name. */
 const formerly = (command: Command, name: string, present: string, io: Io): Command => {
   const note = `keystone ${name} is now keystone ${present}.`;
-  return command.name(name).addHelpText("before", `${note}\n`).hook("preAction", () => io.err(`Note: ${note}`));
+  return command.name(name).addHelpText("before", `${note}\n`).hook("preAction", ({ args: [first] }) => {
+    // "keystone realms add" looks for a realm with the name "add".
+    const isVerb = present.endsWith(" list") &&
+      /^(add|create|extend|revoke|list|approve|kubeconfig|trust)$/.test(first ?? "");
+    io.err(`Note: ${note}${isVerb ? ` For the verb: keystone ${present.replace("list", first!)}` : ""}`);
+  });
 };
 
 /** Returns the program with all commands, reading from and writing to `io`. */
@@ -121,7 +127,12 @@ function configure(command: Command, io: Io): void {
     getErrHelpWidth: () => helpWidth(io),
     getOutHasColors: () => false,
     getErrHasColors: () => false,
-  }).configureHelp({ ...command.configureHelp(), minWidthToWrap: 20 }).showHelpAfterError("Use --help for more.");
+    outputError: (text, write) => {
+      const [, word] = /unknown command '(.+)'/.exec(text) ?? [];
+      write(word === undefined ? text : [text.trimEnd(), meantVerb(command, word)].filter(Boolean).join("\n"));
+    },
+  }).showSuggestionAfterError(false).configureHelp({ ...command.configureHelp(), minWidthToWrap: 20 })
+    .showHelpAfterError("Use --help for more.");
   for (const each of command.commands) configure(each as Command, io);
 }
 

@@ -640,7 +640,9 @@ Deno.test("would-fit: the answer is what happens", {
       /No pod of Deployment web can start: .*violates PodSecurity "restricted/,
       workload("Deployment", "web", cpu("100m")),
     );
-    assert.match(open.items[0].warnings.join(), /would violate PodSecurity/);
+    const warned = open.items[0].warnings.join();
+    assert.match(warned, /Pod Security restricted refuses its pods\. Set spec\.template\.spec/);
+    assert.doesNotMatch(warned, /would violate PodSecurity/, "the same without values");
     await no(at, /nodeName/, workload("Deployment", "web", { ...fine, nodeName: "n1" }));
     await applied(at, workload("Deployment", "web", fine), job("once", fine));
     await no(at, /selector.*immutable/, {

@@ -133,7 +133,7 @@ Deno.test("changes of a real tailnet", {
       await policiesOpen(bobOpen);
       const { stdout } = await lab.kubectl(["get", "realms", "-o", "wide"]);
       const [head, ...rows] = stdout.trim().split("\n");
-      assert.match(head!, /IDENTITY +TRUST +STATE +LAST-SEEN +AGE +NODE +OWNER +PATH +KEY-EXPIRES +WHY/);
+      assert.match(head!, /IDENTITY +TRUST +STATE +LAST-SEEN +AGE +NODE +OWNER +PATH +KEY-EXPIRES +MESSAGE/);
       assert.match(rows.find((row) => row.startsWith("bob-home"))!, /Connected .* bob-home +direct .*is online\./);
       const grant = await cluster.grants.get("to-bob");
       assert.match(

@@ -13,8 +13,8 @@ export interface GrantSpecNetworkPolicy {
    */
   allowedDestinations?: string[];
   /**
-   * false: guests reach only each other, the grantee's node and, if the realm's trust level permits it, the
-   * cluster's DNS. true: also allowedDestinations.
+   * false (default): guests reach only each other, the grantee's node and, if the realm's trust level permits it,
+   * the cluster's DNS. true: also allowedDestinations.
    */
   egressAllowed?: boolean;
   /**
@@ -60,7 +60,7 @@ export interface GrantSpecTermination {
   volumes?: "Retain" | "Delete";
 }
 
-/** Period in which the grant is valid: [validFrom, validUntil). */
+/** Period in which the grant is valid: from validFrom until, but not including, validUntil. */
 export interface GrantSpecValidity {
   /** Start of the grant (RFC 3339), such as 2026-01-01T00:00:00Z. Default: immediately. */
   validFrom?: string | null;
@@ -78,9 +78,10 @@ export interface GrantSpec {
    */
   grantorRealm: string;
   /**
-   * Granted amounts under the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods,
-   * count/<resource>.<group>, requests.<vendor>/<device>, <class>.storageclass.storage.k8s.io/requests.storage.
-   * Several grants to one realm add up.
+   * Granted amounts under the keys of a ResourceQuota, such as cpu, memory, requests.storage and pods; also
+   * limits.cpu, count/<resource>.<group>, requests.<vendor>/<device>,
+   * <class>.storageclass.storage.k8s.io/requests.storage. cpu is requests.cpu, and bounds the limits too unless
+   * limits.cpu is set; so is memory.
    */
   hard: Record<string, number | string>;
   /**
@@ -92,7 +93,7 @@ export interface GrantSpec {
   revocation?: GrantSpecRevocation;
   /** Termination of the grant, the same for expiry, revocation and deletion. */
   termination?: GrantSpecTermination;
-  /** Period in which the grant is valid: [validFrom, validUntil). */
+  /** Period in which the grant is valid: from validFrom until, but not including, validUntil. */
   validity?: GrantSpecValidity | null;
 }
 

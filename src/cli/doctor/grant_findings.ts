@@ -28,7 +28,11 @@ export function grantFindings(grants: readonly Grant[]): DoctorFinding[] {
   const rest = odd.slice(most).map(({ metadata }) => metadata!.name!);
   return [
     ...found,
-    warn(name, `${rest.length} more grants are Pending or not Ready: ${someOf(rest)}.`, "keystone grant list"),
+    warn(
+      name,
+      `${rest.length} more ${rest.length === 1 ? "grant is" : "grants are"} Pending or not Ready: ${someOf(rest)}.`,
+      "keystone grant list",
+    ),
   ];
 }
 

@@ -68,7 +68,7 @@ export async function followGrant(
       const lost = view.lost === undefined ? "" : ` Not connected: ${view.lost}`;
       const last = inLine(progress.text + silent + lost);
       sayIfInterrupted(`Stopped waiting. ${goesOn}`);
-      if (progress.done) {
+      if (progress.done && view.complete) {
         io.screen?.clear();
         session.note(last);
         return view.grant;

@@ -48,7 +48,11 @@ export function endProgress(view: FollowedGrant): GrantProgress {
   if (draining?.status !== "True") {
     return isDeleted
       ? { done: false, text: `Grant ${name} has ended${ended}; it is being removed.${finalizersOf(grant)}`, pods: [] }
-      : { done: true, text: `${sentence(status.message ?? "")} It ended${ended}.${keptText(view)}`.trim(), pods: [] };
+      : {
+        done: true,
+        text: `${sentence(status.message ?? "")} It ended${ended}.${goingOnText(view)}${keptText(view)}`.trim(),
+        pods: [],
+      };
   }
   const left = podLines(view);
   const drainUntil = endsAt + 1000 * (spec.termination?.drainSeconds ?? defaultDrainSeconds);
@@ -89,16 +93,39 @@ function podLines({ pods, budgets }: FollowedGrant): string[] {
     const held = finalizers.filter((each) => each !== "batch.kubernetes.io/job-tracking");
     const budget = budgets.find((each) => holds(each, pod));
     if (deletionTimestamp) {
-      lines.push(held.length > 0 ? `Pod ${name} is held by finalizers: ${fewOf(held)}` : `Pod ${name} is stopping`);
-    } else if (budget) {
-      const { currentHealthy = 0, desiredHealthy = 0 } = budget.status ?? {};
+      // The API server sets it to the end of the grace period.
+      const until = rfc3339(Date.parse(deletionTimestamp));
       lines.push(
-        `Pod ${name} waits for PodDisruptionBudget ${budget.metadata!.name}: ${currentHealthy} healthy, ` +
-          `${desiredHealthy} needed`,
+        held.length > 0
+          ? `Pod ${name} is held by finalizers: ${fewOf(held)}`
+          : `Pod ${name} is stopping; it may take until ${until}`,
       );
+    } else if (budget) {
+      lines.push(`Pod ${name} waits for PodDisruptionBudget ${budget.metadata!.name}: ${budgetText(budget)}`);
     } else others++;
   }
   return others > 0 ? [...lines, `${countText(others, "other pod")} still running`] : lines;
+}
+
+/** Describes the reason that a budget allows no eviction. */
+function budgetText({ status = {} }: DisruptionBudget): string {
+  const { currentHealthy = 0, desiredHealthy = 0, conditions = [] } = status;
+  const failed = conditions.find(({ type, reason }) => type === "DisruptionAllowed" && reason === "SyncFailed");
+  if (failed !== undefined) return `it allows no eviction, because ${failed.message}`;
+  // maxUnavailable counts the pods that controllers want.
+  return currentHealthy > desiredHealthy
+    ? "it allows no eviction, because no controller wants the pod"
+    : `${currentHealthy} healthy, ${desiredHealthy} needed`;
+}
+
+/** Returns a sentence about the pods that other grants to the realm let run on. */
+function goingOnText({ pods, grant }: FollowedGrant): string {
+  const left = pods.filter((pod) => isOfWorkload(pod) && !pod.metadata?.deletionTimestamp).length;
+  return left === 0 || !grant
+    ? ""
+    : ` ${countText(left, "pod")} in ${guestNamespace(grant.spec.granteeRealm)} ${
+      left === 1 ? "goes" : "go"
+    } on, under other grants.`;
 }
 
 const holds = ({ spec, status }: DisruptionBudget, { metadata }: Pod): boolean =>

@@ -25,6 +25,7 @@ const view = (status: object, more: Partial<FollowedGrant> = {}, metadata = {}):
   pods: [],
   budgets: [],
   claims: [],
+  complete: true,
   ...more,
 });
 const pod = (name: string, metadata = {}) => ({ metadata: { name, labels: { app: name }, ...metadata } }) as never;
@@ -56,14 +57,27 @@ Deno.test("end: waits for the operator, then the notice, then the pods; done whe
   assert.deepEqual(left.pods, [
     "Pod db waits for PodDisruptionBudget db: 1 healthy, 1 needed",
     "Pod old is held by finalizers: example.com/hold",
-    "Pod web is stopping",
+    "Pod web is stopping; it may take until 2026-06-01T12:05:00Z",
     "1 other pod still running",
   ]);
+  const message = "found no controllers for pod";
+  const failed = { disruptionsAllowed: 0, conditions: [{ type: "DisruptionAllowed", reason: "SyncFailed", message }] };
+  assert.deepEqual(
+    endProgress(view(draining, { pods: [pod("db")], budgets: [{ ...budget, status: failed }] as never })).pods,
+    ["Pod db waits for PodDisruptionBudget db: it allows no eviction, because found no controllers for pod"],
+  );
+  const bare = { disruptionsAllowed: 0, currentHealthy: 1, desiredHealthy: 0 };
+  assert.deepEqual(
+    endProgress(view(draining, { pods: [pod("db")], budgets: [{ ...budget, status: bare }] as never })).pods,
+    ["Pod db waits for PodDisruptionBudget db: it allows no eviction, because no controller wants the pod"],
+  );
   const over = { phase: "Revoked", effectiveUntil: until, message: "Revoked: why", conditions: [] };
   const claims = [{ metadata: { name: "data", namespace: "guest-bob-home" } }] as never;
   const done = endProgress(view(over, { claims }));
   assert.ok(done.done);
   assert.match(done.text, /^Revoked: why\. It ended at \S+\. 1 volume claim is left in guest-bob-home: data\.$/);
+  const others = endProgress(view(over, { pods: [pod("web"), pod("gone", { deletionTimestamp: until })] }));
+  assert.match(others.text, / 1 pod in guest-bob-home goes on, under other grants\.$/);
   assert.ok(!endProgress(view(over, {}, { deletionTimestamp: until, finalizers: ["a"] })).done, "it still exists");
   assert.ok(endProgress({ ...view({}), grant: undefined }).done);
 });

@@ -20,7 +20,12 @@ import { guestNamespace } from "../../core/names.ts";
 /** The parts of a PodDisruptionBudget (policy/v1) that are used here. */
 export interface DisruptionBudget extends KubernetesObject {
   spec?: { selector?: { matchLabels?: Record<string, string> } };
-  status?: { disruptionsAllowed?: number; currentHealthy?: number; desiredHealthy?: number };
+  status?: {
+    disruptionsAllowed?: number;
+    currentHealthy?: number;
+    desiredHealthy?: number;
+    conditions?: readonly { type: string; reason: string; message: string }[];
+  };
 }
 
 const budgets: Resource<DisruptionBudget> = {
@@ -36,10 +41,11 @@ export interface FollowedGrant {
   name: string;
   /** Undefined: the grant is gone. */
   grant: Grant | undefined;
-  /** UID of the grant that is followed: another one of its name is not it. */
   pods: readonly Pod[];
   budgets: readonly DisruptionBudget[];
   claims: readonly PersistentVolumeClaim[];
+  /** True once everything that the user may read has been read. */
+  complete: boolean;
   /** Error while the API server can't be reached. */
   lost?: string;
 }
@@ -56,6 +62,7 @@ export class GrantWatch implements AsyncDisposable {
   #budgets = wholeStore<DisruptionBudget>();
   #claims = wholeStore<PersistentVolumeClaim>();
   #synced = false;
+  #unread = 0;
   #lost: string | undefined;
 
   /**
@@ -89,6 +96,7 @@ export class GrantWatch implements AsyncDisposable {
       pods: this.#pods.list(),
       budgets: this.#budgets.list(),
       claims: this.#claims.list(),
+      complete: this.#unread === 0,
       ...(this.#lost === undefined ? {} : { lost: this.#lost }),
     };
   }
@@ -104,6 +112,7 @@ export class GrantWatch implements AsyncDisposable {
     { namespace, fieldSelector }: { namespace?: string; fieldSelector?: string },
     synced: () => void = () => {},
   ): void {
+    this.#unread++;
     const forbidden = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, forbidden.signal]);
     const reflector = new Reflector({
@@ -113,7 +122,9 @@ export class GrantWatch implements AsyncDisposable {
       clock: systemClock,
       onError: (error: unknown) => {
         // What the user may not read is left out.
-        if (isApiError(error, 403) && resource.plural !== "grants") return forbidden.abort();
+        if (resource.plural !== "grants" && (isApiError(error, 403) || isApiError(error, 404))) {
+          return forbidden.abort();
+        }
         if (resource.plural !== "grants") return;
         this.#lost = error instanceof Error ? error.message : String(error);
         this.#changed();
@@ -129,8 +140,10 @@ export class GrantWatch implements AsyncDisposable {
       reflector.run(signal),
       reflector.synced(signal).then(() => {
         synced();
+      }, () => {}).finally(() => {
+        this.#unread--;
         this.#changed();
-      }, () => {}),
+      }),
     );
   }
 }

@@ -9,7 +9,7 @@ import { type DetailLine, fieldTable } from "./detail_block.ts";
  * all that are used. The others are in one line.
  */
 export function amountLines(amounts: GrantAmounts, named: Iterable<string>): DetailLine[] {
-  const { rows, others } = amountRows(amounts, named);
+  const { rows, also, isSummed } = amountRows(amounts, named);
   return [
     fieldTable(rows, [
       { name: "key", value: ({ key }) => key },
@@ -20,6 +20,6 @@ export function amountLines(amounts: GrantAmounts, named: Iterable<string>): Det
       },
       { name: "left", value: ({ left }) => left },
     ]),
-    ...(others.length > 0 ? [`Also granted: ${others.map((key) => `${amounts.granted[key]} ${key}`).join(", ")}`] : []),
+    ...(also.length > 0 ? [`Also granted: ${also.join(", ")}${isSummed ? " (see -o yaml)" : ""}`] : []),
   ];
 }

@@ -59,8 +59,10 @@ export function grantList(session: Session, rest: RestClient) {
         object: objects[index]!,
       })).sort(byGrantee);
     },
-    empty:
-      () => ["There are no grants. Create one:", "  keystone grant create NAME --to REALM --hard cpu=2,memory=4Gi"],
+    empty: () => [
+      "There are no grants. Create one:",
+      "  keystone grant create NAME --to REALM --cpu 2 --memory 4Gi --until friday",
+    ],
   } satisfies ListView<typeof sources, ListedGrant>;
 }
 
@@ -71,7 +73,7 @@ export function guestGrantList(session: Session, rest: RestClient, namespace: st
     quotas: quotasOf(namespace),
   };
   return {
-    ...shared(session, rest),
+    ...shared(session, rest, true),
     sources,
     items: ({ guides = [], quotas = [] }) =>
       guestGrants(namespace, guides[0], quotas).map(({ summary, amounts, entry }): ListedGrant => ({
@@ -88,11 +90,11 @@ export function guestGrantList(session: Session, rest: RestClient, namespace: st
 const byGrantee = (a: GrantSummary, b: GrantSummary): number =>
   a.grantee < b.grantee ? -1 : a.grantee > b.grantee ? 1 : a.name < b.name ? -1 : 1;
 
-const shared = (session: Session, rest: RestClient) => ({
+const shared = (session: Session, rest: RestClient, isGuest = false) => ({
   kind: "Grant",
   resource: "grant.keystone.io",
   data: ({ amounts: _, object, egress: __, notice: ___, ...summary }: ListedGrant) => withObject(object, summary),
-  columns: (now: number) => grantColumns(session, now),
+  columns: (now: number) => grantColumns(session, now, isGuest),
   block: (grant: ListedGrant, now: number) => grantBlock(session, rest, grant, now),
   deleted: (grant: ListedGrant): ListedGrant => ({ ...grant, phase: "Deleted", state: "Deleted", use: {} }),
 });
@@ -100,7 +102,7 @@ const shared = (session: Session, rest: RestClient) => ({
 /**
  * Returns the columns. On a narrow terminal they go in this order: FROM, which is mostly the same; then MEMORY, TO and CPU.
  */
-function grantColumns({ colours }: Session, now: number): TableColumn<ListedGrant>[] {
+function grantColumns({ colours }: Session, now: number, isGuest: boolean): TableColumn<ListedGrant>[] {
   const colour = (phase: string) =>
     phase === "Active"
       ? colours.green(phase)
@@ -109,7 +111,7 @@ function grantColumns({ colours }: Session, now: number): TableColumn<ListedGran
       : colours.dim(phase);
   return [
     { name: "GRANT", value: ({ name }) => name },
-    { name: "FROM", rank: 4, value: ({ grantor }) => grantor || "-" },
+    ...(isGuest ? [] : [{ name: "FROM", rank: 4, value: ({ grantor }: ListedGrant) => grantor }]),
     { name: "TO", rank: 2, value: ({ grantee }) => grantee },
     { name: "PHASE", value: ({ state }) => colour(state) },
     { name: "CPU", rank: 1, value: ({ use }) => useWithBar(use.cpu), short: ({ use }) => useText(use.cpu) },
@@ -130,7 +132,7 @@ async function grantBlock(session: Session, rest: RestClient, grant: ListedGrant
   return {
     title: `Grant ${name}`,
     fields: [
-      field("State", `${state}. ${message}`),
+      field("State", message.startsWith(`${state} `) ? message : `${state}. ${message}`),
       field("Lent by", grantor),
       field("Lent to", `${grantee}, in namespace ${namespace}`),
       field("Begins", from === undefined ? undefined : `${at(from)}, ${relative(from, now)}`),
@@ -176,7 +178,14 @@ function networkLines({ object, egress }: ListedGrant): string[] {
     return egress?.length ? [`Open: ${egress.join(", ")}.`] : ["No destination is open."];
   }
   const { egressAllowed, allowedDestinations = [], except = [] } = object.spec.networkPolicy ?? {};
-  if (!egressAllowed || allowedDestinations.length === 0) return ["No destination is open."];
+  if (allowedDestinations.length === 0) return ["No destination is open."];
+  if (!egressAllowed) {
+    return [
+      `No destination is open: spec.networkPolicy.egressAllowed is false, so ${
+        allowedDestinations.join(", ")
+      } is closed.`,
+    ];
+  }
   const resolved = new Map((object.status?.resolvedDestinations ?? []).map((each) => [each.destination, each]));
   return [
     ...allowedDestinations.map((destination) => {
@@ -199,7 +208,6 @@ function problems({ object, message }: ListedGrant): string[] {
 function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number): DetailLine[] {
   if (!object) {
     return [
-      commandLine("See what is wrong", `keystone explain grant ${name}`),
       commandLine("Check objects before you apply them", "keystone would-fit -f FILE"),
     ];
   }

@@ -114,7 +114,7 @@ Deno.test("guests with several grants: each shows the part of the use that is at
     "/api/v1/namespaces/guest-bob-home/configmaps": guides,
     "/api/v1/namespaces/guest-bob-home/resourcequotas": list(quota({ ...used, "limits.cpu": "3" }, most)),
   }, { now });
-  assert.deepEqual([row(out, 1)[4], row(out, 2)[4]], ["██████████ 2 of 2 limits", "█████····· 1 of 2 limits"]);
+  assert.deepEqual([row(out, 1)[3], row(out, 2)[3]], ["██████████ 2 of 2 limits", "█████····· 1 of 2 limits"]);
 });
 
 for (const width of [60, 80, 120, 200, Infinity]) {
@@ -154,6 +154,25 @@ for (const width of [60, 80, 120, 200, Infinity]) {
     }
   });
 }
+
+Deno.test("a grant as a block: counts of objects are summed up in a line, and a closed network says why", async () => {
+  const counts = { "count/jobs.batch": "2300", "secrets": "100", "configmaps": "200", "requests.storage": "0" };
+  const networkPolicy = { egressAllowed: false, allowedDestinations: ["internet"] };
+  const closed = grant("closed", { hard: { ...hard, ...counts } }, { networkPolicy });
+  const { out } = await run(["grant", "list", "closed"], { [`${group}/grants`]: list(closed) });
+  assert.match(out, /Also granted: .*at least 100 objects of each of 3 kinds \(see -o yaml\)$/m);
+  assert.doesNotMatch(out, /count\/jobs/);
+  assert.match(out, /No destination is open: spec\.networkPolicy\.egressAllowed is false, so internet is closed\./);
+});
+
+Deno.test("a realm as a block: seen now while connected; a replaced node has the command that trusts it", async () => {
+  const of = async (status: object) =>
+    (await run(["realm", "list", "bob-home"], { [`${group}/realms`]: list({ ...realm, status }) })).out;
+  assert.match(await of(realm.status), /Seen +now\n/);
+  const conditions = [{ type: "Ready", status: "False", reason: "NodeReplaced", message: "Another node." }];
+  const replaced = await of({ ...realm.status, connectionState: "Error", conditions });
+  assert.match(replaced, /Seen +30 s ago\n[^]*Trust the present node: keystone realm trust bob-home/);
+});
 
 Deno.test("-o json and yaml: without managedFields, and with everything else", async () => {
   const expected = { ...ending.metadata, managedFields: undefined };

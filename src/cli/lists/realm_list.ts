@@ -112,15 +112,19 @@ function realmColumns({ colours: { green, yellow, red } }: Session, now: number)
     { name: "IDENTITY", rank: 6, value: ({ identity }) => identity },
     { name: "TRUST", rank: 1, value: ({ trust }) => trust },
     { name: "STATE", value: ({ state }) => colour(state) },
-    { name: "SEEN", rank: 5, value: ({ lastSeen }) => lastSeen ? relative(lastSeen, now) : "never" },
+    { name: "SEEN", rank: 5, value: (realm) => seenText(realm, now) },
     { name: "GRANTS", rank: 3, value: ({ grants }) => String(grants) },
     { name: "CPU", rank: 2, value: ({ use }) => useWithBar(use.cpu), short: ({ use }) => useText(use.cpu) },
     { name: "MEMORY", rank: 4, value: ({ use }) => useWithBar(use.memory), short: ({ use }) => useText(use.memory) },
   ];
 }
 
+/** Returns the last time that the node was online. Its record is up to five minutes old while it is connected. */
+const seenText = ({ state, lastSeen }: ListedRealm, now: number): string =>
+  state === "Connected" ? "now" : lastSeen ? relative(lastSeen, now) : "never";
+
 async function realmBlock(rest: RestClient, realm: ListedRealm, now: number): Promise<DetailBlock> {
-  const { name, identity, trust, state, lastSeen, message, amounts, lent, granted, object } = realm;
+  const { name, identity, trust, state, message, amounts, lent, granted, object } = realm;
   const node = object.status?.node;
   const pinned = object.metadata?.annotations?.[trustedNodeAnnotation];
   const inForce = realm.grants > 0;
@@ -135,15 +139,15 @@ async function realmBlock(rest: RestClient, realm: ListedRealm, now: number): Pr
         node?.addresses?.join(", "),
         pinned === undefined ? "No node is trusted yet." : `Trusted: ${pinned}`,
       ),
-      field("Seen", lastSeen ? relative(lastSeen, now) : "never"),
+      field("Seen", seenText(realm, now)),
       field("Grants", ...lent.map(({ name, phase, ends }) => `${name}: ${phase}, ends ${relative(ends, now)}`)),
       field("Use", ...(inForce ? amountLines(amounts, Object.keys(granted)) : [])),
       field("Room", ...(inForce ? await roomLines(rest, guestNamespace(name)) : [])),
       field(
         "To do",
-        ...(state === "Connected" || state === "Unknown" ? [] : [commandLine("See why", "keystone doctor")]),
+        isReplaced(object) ? commandLine("Trust the present node", `keystone realm trust ${name}`) : undefined,
         lent.length === 0
-          ? commandLine("Lend something", `keystone grant create NAME --to ${name} --hard cpu=2,memory=4Gi`)
+          ? commandLine("Lend something", `keystone grant create NAME --to ${name} --cpu 2 --memory 4Gi --until friday`)
           : inForce
           ? commandLine("Give its people access", `keystone realm kubeconfig ${name}`)
           : undefined,
@@ -151,3 +155,5 @@ async function realmBlock(rest: RestClient, realm: ListedRealm, now: number): Pr
     ],
   };
 }
+
+const isReplaced = ({ status }: Realm): boolean => conditionOf(status, "Ready")?.reason === "NodeReplaced";

@@ -14,7 +14,7 @@ import { type AskedObject, objectTitle } from "./asked_objects.ts";
 import { type HelmHook, inHelmOrder } from "./helm_hooks.ts";
 import { type NamespaceState, type OwnedObjects, podOfTemplate, presentOf } from "./namespace_state.ts";
 import { restrictedSentence } from "../../core/admission/restricted_fields.ts";
-import { isRoomWarning, refusalSentence, storageClassIn } from "./server_refusals.ts";
+import { isPodSecurityWarning, isRoomWarning, refusalSentence, storageClassIn } from "./server_refusals.ts";
 import type { ClaimTrial } from "./server_trial.ts";
 import { templateOf } from "./trial_objects.ts";
 
@@ -118,12 +118,15 @@ function verdictOn(
   freed: Pick<ReadonlySet<string>, "has">,
 ): { item: WouldFitItem; outcome?: Outcome } {
   const { kind, name, answer, trial, hook } = object;
+  const fields = fieldsToSet(object);
+  // The fields to set say what Pod Security's own warning says, with values.
+  const isSaid = (text: string) => isRoomWarning(text) || (fields.length > 0 && isPodSecurityWarning(text));
   const common = {
     kind,
     name,
     shortBy: {},
     warnings: [
-      ...new Set([...trial.warnings.filter((text) => !isRoomWarning(text)), ...fieldsToSet(object)].map(inLine)),
+      ...new Set([...trial.warnings.filter((text) => !isSaid(text)), ...fields].map(inLine)),
     ],
     ...(hook ? { runs: hook.runs } : {}),
     ...(hook?.phase === "asked" ? { onlyWhenAsked: true as const } : {}),

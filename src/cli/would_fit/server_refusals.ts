@@ -92,5 +92,8 @@ export function refusalSentence(message: string): string {
 const roomWarnings =
   /^(?:This [A-Z]\w+|[A-Z]\w+ \S+) (?:needs \S+ \S+|does not fit into|can't be created:)|^The roll-out of |^No pod of |^Grant \S+ is (?:on notice|reduced)|takes a node port for each of its ports/;
 
+/** Reports whether a warning is Pod Security's list of fields that a template lacks. */
+export const isPodSecurityWarning = (text: string): boolean => text.startsWith("would violate PodSecurity ");
+
 /** Reports whether a warning is one of Keystone's webhook about room. */
 export const isRoomWarning = (text: string): boolean => roomWarnings.test(text);

@@ -306,10 +306,14 @@ function networkApplied(
     ...(destinations.length > 0 ? [countText(destinations.length, "allowed destination")] : []),
   ];
   const peers = closed ? ` ${closedText(world.grantee)} ${closed.message}` : "";
+  const { egressAllowed = false, allowedDestinations = [] } = grant.spec.networkPolicy ?? {};
+  const unused = !egressAllowed && allowedDestinations.length > 0
+    ? " spec.networkPolicy.egressAllowed is false, so allowedDestinations open nothing."
+    : "";
+  const ways = ["between the guests' own pods", ...open.map((what) => `to ${what}`)];
   return applied(
-    `Egress is denied except ${
-      ["between the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")
-    }.${peers}${others(world)}`,
+    `Egress is denied except ${[ways.slice(0, -1).join(", "), ways.at(-1)].filter(Boolean).join(" and ")}.` +
+      `${unused}${peers}${others(world)}`,
   );
 }
 

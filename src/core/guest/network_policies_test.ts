@@ -47,6 +47,16 @@ Deno.test("network: 0.0.0.0/0 is the internet, without the LAN", () => {
   for (const range of ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]) assert.ok(block!.split("-").includes(range));
 });
 
+Deno.test("network: destinations without egressAllowed: nothing opens, and the grant says why", () => {
+  const world = home({ networkPolicy: { egressAllowed: false, allowedDestinations: ["internet"] } });
+  assert.deepEqual(openedBy(world), []);
+  assert.equal(
+    condition(statusOf(world), "NetworkApplied")!.message,
+    "Egress is denied except between the guests' own pods and to the node of bob-home. " +
+      "spec.networkPolicy.egressAllowed is false, so allowedDestinations open nothing.",
+  );
+});
+
 for (
   const address of ["192.168.1.10", "10.1.2.3", "fd12:3456::1", "127.0.0.1", "169.254.169.254", "64:ff9b::c0a8:10a"]
 ) {

@@ -199,8 +199,8 @@ function grantCards(grants: readonly GrantFacts[], world: PageWorld, make: MakeC
   const cards = inOrder(grants).slice(0, mostOfRealm).map((grant) => {
     const amounts = sums.get(grant.name)!;
     if (isOver(grant.status.phase ?? "")) return make(grant, { amounts: [], others: [] }, world.now);
-    const { rows, others } = amountRows(amounts, Object.keys(grant.spec.hard));
-    return make(grant, { amounts: rows, others: others.map((key) => `${amounts.granted[key]} ${key}`) }, world.now);
+    const { rows, also } = amountRows(amounts, Object.keys(grant.spec.hard));
+    return make(grant, { amounts: rows, others: also }, world.now);
   });
   return { grants: cards, lines: [], omitted: grants.length - cards.length };
 }

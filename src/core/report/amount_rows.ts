@@ -17,14 +17,22 @@ const unimportant = new Set(["configmaps", "count/serviceaccounts"]);
 
 const firstKeys = ["cpu", "memory", "storage", "pods"];
 
+/** The amounts of a grant: those to look at, and the others in words. */
+export interface AmountRows {
+  rows: AmountRow[];
+  also: string[];
+  /** True if counts of objects are summed up in one of them. */
+  isSummed: boolean;
+}
+
 /**
- * Returns the use of the keys that the terms name, of requests and limits, and of all that are used, and the other granted
- * keys.
+ * Returns the use of the keys that the terms name, of requests and limits, and of all that are used; the other granted
+ * amounts in words, with counts of objects summed up.
  */
 export function amountRows(
   { granted, used }: GrantAmounts,
   named: Iterable<string>,
-): { rows: AmountRow[]; others: string[] } {
+): AmountRows {
   const important = new Set(named);
   const resources = new Set([...important].map(sidedResourceOf));
   const keys = Object.keys(granted).sort(byImportance);
@@ -35,10 +43,26 @@ export function amountRows(
     const [most, now] = [granted[key]!, used[key] ?? "0"];
     return { key, used: now, granted: most, left: leftText(now, most) };
   };
-  return {
-    rows: keys.filter(isShown).map(row),
-    others: keys.filter((key) => !isShown(key) && quantity(granted[key]).sign() > 0),
-  };
+  const others = keys.filter((key) => !isShown(key) && quantity(granted[key]).sign() > 0);
+  return { rows: keys.filter(isShown).map(row), ...alsoGranted(granted, others) };
+}
+
+/** Keys that count stored objects of a kind. Most grants have the defaults of the trust level. */
+const countsObjects = (key: string): boolean => key.startsWith("count/") || (key !== "pods" && !key.includes("."));
+
+function alsoGranted(
+  granted: Readonly<Record<string, string>>,
+  keys: readonly string[],
+): Pick<AmountRows, "also" | "isSummed"> {
+  const counts = keys.filter(countsObjects);
+  const isSummed = counts.length >= 3;
+  const least = counts.map((key) => quantity(granted[key])).reduce<Quantity | undefined>(
+    (least, each) => least === undefined || each.compare(least) < 0 ? each : least,
+    undefined,
+  );
+  const also = keys.filter((key) => !isSummed || !countsObjects(key)).map((key) => `${granted[key]} ${key}`);
+  if (isSummed) also.push(`at least ${least} objects of each of ${counts.length} kinds`);
+  return { also, isSummed };
 }
 
 /** Returns the used part, from 0 to 1. */

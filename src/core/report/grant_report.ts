@@ -57,7 +57,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
   const chain: ReportFinding[] = [{
     what: grant.state ?? phase,
     status: isActive ? "ok" : "fail",
-    message: [message, isOver ? "" : end].filter(Boolean).join(" "),
+    message: [message, isOver || (ends && message.includes(ends)) ? "" : end].filter(Boolean).join(" "),
   }];
   if (grant.notice !== undefined) chain.push({ what: "notice", status: "warn", message: sentence(grant.notice) });
   for (const { until, hard = {} } of isActive ? grant.reductions : []) {
@@ -81,7 +81,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
   }
   chain.push(...amounts.map(({ finding }) => finding));
   if (isActive) chain.push(...roomFindings(world));
-  if (!isActive) {
+  if (!isActive && !isOver) {
     for (const [key, given] of Object.entries(grant.granted)) {
       chain.push({ what: key, status: "ok", message: `${given} granted.` });
     }
