@@ -92,8 +92,13 @@ Deno.test("access watch: a changed object is told at once; nothing runs while no
   await clock.advance(0);
   assert.deepEqual(told, [["bob-home"]]);
   assert.equal(access.of("bob-home").is, "closed");
-  watched.length = 0;
+  put.grant();
   access.start();
+  await clock.advance(1000);
+  told.length = 0;
+  await clock.advance(60_000);
+  assert.deepEqual(told, [], "an open access that stays open");
+  watched.length = 0;
   await clock.advance(1000);
   told.length = 0;
   await clock.advance(60_000);
