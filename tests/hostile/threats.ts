@@ -349,7 +349,7 @@ export const threats: readonly Threat[] = [
   {
     threat: "a person adds themselves to a realm",
     against:
-      "creating a Realm and changing its subjects, identity, trust level or pin requires the verb `trust`; the " +
+      "creating a Realm and changing its subjects, people, identity, trust level or pin requires the verb `trust`; the " +
       "members of a SuperEntity approve each member's subjects too",
     left: "people who have the verb",
     triedBy: [
@@ -367,6 +367,17 @@ export const threats: readonly Threat[] = [
       `${identity}: restarts of operator, headscale and tailscaled, or other terms: the impostor stays in no policy`,
       `${identity}: the same machine with a new key: another node, until the pin is removed`,
     ],
+  },
+  {
+    threat: "a node of the tailnet, or a process beside tailscaled, acts for a realm that isn't its own",
+    against:
+      "only the pinned node, people of the Realm and nodes with the capability act for a realm; tailscaled says which " +
+      "node has opened a connection, and an odd answer is nobody; open connections are asked about again ([ADR " +
+      "0058](adr/0058-who-a-connection-acts-for.md))",
+    left:
+      "whoever edits the tailnet's policy, tags or logins, and everyone who uses a guest's node. Local processes that " +
+      "flood the port of a userspace tailscaled keep new guests out",
+    triedBy: ["tailnet/callers_test.ts"],
   },
   {
     threat: "a tailscaled or its control server hangs, floods or lies",
