@@ -1,7 +1,7 @@
 /** The chart and the kustomizations: rendered objects, their acceptance by a real API server, and their rights. */
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { load } from "js-yaml";
+import { load, loadAll } from "js-yaml";
 import { kustomizeFiles, type ManifestFile, render } from "../../deploy/kustomize_files.ts";
 import { revisionAnnotation, schemaRevision } from "../../src/api/mod.ts";
 import { readConfig } from "../../src/config.ts";
@@ -378,6 +378,74 @@ Deno.test("the Helm chart", async (t) => {
       await Deno.remove(schemas, { recursive: true });
     }
   });
+
+  await step(
+    t,
+    "no default StorageClass: the installation is refused, unless the nodes' keys are in memory",
+    async () => {
+      const install = async (...values: string[]) => {
+        const args = ["install", "keystone", `${root}deploy/chart`, "--namespace=keystone-system", "--dry-run=server"];
+        const more = ["--take-ownership", `--kubeconfig=${lab.kubeconfig}`, "--set=realm=alice-home", ...values];
+        const { code, stderr } = await runCommand(helm!, [...args, ...more]);
+        return code === 0 ? "" : stderr;
+      };
+      const refusal =
+        /the cluster has no default StorageClass.*Set tailscale\.state\.storageClass, or tailscale\.state\.enabled=false/;
+      await kubectl(["delete", "storageclass", "--all"]);
+      assert.match(await install(), refusal);
+      assert.match(await install("--set=tailscale.loginServer=https://headscale.example.com"), refusal);
+      for (
+        const values of [
+          "tailscale.state.enabled=false",
+          "tailscale.state.storageClass=slow",
+          "tailscale.enabled=false",
+          "tailscale.hostSocket=/var/run/tailscale",
+          "tailscale.stateClaim=mine,replicas=1",
+        ]
+      ) assert.equal(await install(`--set=${values}`), "", values);
+      const storageClass = { apiVersion: "storage.k8s.io/v1", kind: "StorageClass", provisioner: "example.com/none" };
+      const annotations = { "storageclass.kubernetes.io/is-default-class": "false" };
+      await kubectl(
+        ["create", "-f", "-"],
+        JSON.stringify({ ...storageClass, metadata: { name: "plain", annotations } }),
+      );
+      assert.match(await install(), refusal);
+      const isDefault = "storageclass.kubernetes.io/is-default-class=true";
+      await kubectl(["annotate", "storageclass", "plain", isDefault, "--overwrite"]);
+      assert.equal(await install(), "");
+    },
+  );
+
+  await step(
+    t,
+    "the component state-in-memory: the key's volume is in the pod, and the API server accepts the overlay",
+    async () => {
+      for (const overlay of ["tailscale", "headscale"]) {
+        const folder = await Deno.makeTempDir({ dir: `${root}deploy/kustomize` });
+        try {
+          const name = folder.slice(folder.lastIndexOf("/") + 1);
+          await Deno.writeTextFile(
+            `${folder}/Kustomization`,
+            `resources: [../overlays/${overlay}]\ncomponents: [../components/state-in-memory]\n`,
+          );
+          const built = await kubectl(["kustomize", `${root}deploy/kustomize/${name}`]);
+          assert.equal(built.code, 0, built.said);
+          const set = (loadAll(built.said) as ManifestFile[]).find(({ kind }) => kind === "StatefulSet")!;
+          assert.equal((set["spec"] as { volumeClaimTemplates?: unknown }).volumeClaimTemplates, undefined);
+          assert.deepEqual(podOf([set]).spec.volumes.filter(({ name }) => name === "tailscale-state"), [
+            { name: "tailscale-state", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
+          ]);
+          const accepted = await kubectl(
+            ["create", "--dry-run=server", "--validate=strict", "-f", "-"],
+            JSON.stringify(set),
+          );
+          assert.equal(accepted.code, 0, accepted.said);
+        } finally {
+          await Deno.remove(folder, { recursive: true });
+        }
+      }
+    },
+  );
 
   await step(t, "its pods meet Pod Security restricted, except with a hostPath volume", async () => {
     await kubectl(["label", "namespace", system, "pod-security.kubernetes.io/enforce=restricted"]);
