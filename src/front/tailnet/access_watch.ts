@@ -5,7 +5,7 @@ import { keyIn, type Stores } from "../../controllers/stores.ts";
 import type { GrantFacts, LocalRealm } from "../../core/facts.ts";
 import type { Pooling } from "../../core/grant/parties.ts";
 import { guestNamespace, guestRole, realmOfNamespace } from "../../core/names.ts";
-import { type GuestAccess, guestAccess } from "../../core/realm/guest_access.ts";
+import { type GuestAccess, guestAccess } from "../../core/people/guest_access.ts";
 import { entityConflict } from "../../core/superentity/conflict.ts";
 
 export interface AccessSources {

@@ -1,5 +1,5 @@
 /** Parts of the tailnet server that its connections use. */
-import type { GuestAccess } from "../../core/realm/guest_access.ts";
+import type { GuestAccess } from "../../core/people/guest_access.ts";
 import type { Caller } from "../../core/people/caller.ts";
 import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
 import type { Connection } from "./byte_stream.ts";

@@ -6,8 +6,8 @@ import type { Pooling } from "../grant/parties.ts";
 import { validityOf } from "../grant/validity.ts";
 import { earliest } from "../instants.ts";
 import { guestRole } from "../names.ts";
-import { accountOf, accountRecord, boundAccount } from "./account.ts";
-import { isPresent } from "./present.ts";
+import { accountOf, accountRecord, boundAccount } from "../realm/account.ts";
+import { isPresent } from "../realm/present.ts";
 
 /** Reason that a realm's access is closed. */
 export type AccessClosed = "AccessClosed" | "GrantEnded" | "RealmGone";
