@@ -1,4 +1,4 @@
-/** Access of a realm's guests to their namespace: open while a grant is in force and the operator lets them in. */
+/** Access of a realm's guests to their namespace: open while a grant is in force and the operator's binding is there. */
 import type { Settings } from "../../api/mod.ts";
 import type { BindingFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { lifecycleIn } from "../grant/lifecycle.ts";
@@ -16,7 +16,7 @@ export type AccessClosed = "AccessClosed" | "GrantEnded" | "RealmGone";
 export type GuestAccess =
   | {
     is: "open";
-    /** ServiceAccount that stands for the realm's people; another one means other people. */
+    /** ServiceAccount of the realm's people; another one means other people. */
     account: string;
     /** Epoch milliseconds: end of the last grant; undefined: none is known. */
     endsAt?: number;
