@@ -185,7 +185,7 @@ Deno.test("tailnet, server and config don't import each other or the controllers
 
 Deno.test("the front imports only the observing parts of the controllers", async () => {
   const observing = new Set(
-    ["stores.ts", "cluster_watch.ts", "failure_reports.ts", "remedy.ts", "unreadable.ts"].map((name) =>
+    ["stores.ts", "cluster_watch.ts", "failure_reports.ts", "remedy.ts", "unreadable.ts", "watching.ts"].map((name) =>
       `src/controllers/${name}`
     ),
   );

@@ -17,7 +17,7 @@ import { freePorts } from "../lab/ports.ts";
 import { runOnTerminal } from "../../tools/record/pty.ts";
 
 const image = "registry.example/pod-programs:1";
-const mebibyte = 1024 * 1024;
+const megabyte = 1024 * 1024;
 
 const protocols = [
   ["WebSocket", {}],
@@ -103,7 +103,7 @@ nodeTest("a guest's kubectl on pods, over the tailnet", async (t) => {
 
   for (const [protocol, env] of protocols) {
     await step(t, `${protocol}: exec with stdin: all bytes come back`, async () => {
-      const stdin = "0123456789abcdef".repeat(mebibyte / 16);
+      const stdin = "0123456789abcdef".repeat(megabyte / 16);
       const { stdout } = await works(["exec", "-i", "box", "--", "/cat"], { stdin, env });
       assert.equal(stdout.length, stdin.length);
       assert.ok(stdout === stdin);
@@ -152,7 +152,7 @@ nodeTest("a guest's kubectl on pods, over the tailnet", async (t) => {
 
     await step(t, `${protocol}: cp of 64 MiB both ways, in bounded memory of the front`, async () => {
       const path = `${lab.dir}/large`;
-      await writeLarge(path, 64 * mebibyte);
+      await writeLarge(path, 64 * megabyte);
       const front = await frontPid(operator.pid);
       const before = await residentMiB(front);
       let most = before;

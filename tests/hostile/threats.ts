@@ -440,8 +440,7 @@ export const threats: readonly Threat[] = [
       "with a short token of the realm's account and nothing that the client sent beside a list; heads are read " +
       "strictly; paths need a second permission beside RBAC; other sites' pages are refused " +
       "([the tailnet server](tailnet-server.md))",
-    left:
-      "users of one machine who can use its tailscaled are one caller; whoever controls the tailnet says which node " +
+    left: "users of one machine who can use its tailscaled are one caller; the tailnet's admins decide which node " +
       "is which; without a certificate of the tailnet the way from tailscaled to the front is plain HTTP on loopback",
     triedBy: [
       "tailnet/carry_test.ts: a node that is nobody: refused, on every path; forged headers don't help",

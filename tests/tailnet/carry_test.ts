@@ -56,7 +56,7 @@ Deno.test("guests' kubectl over the tailnet", {
     assert.doesNotMatch(await Deno.readTextFile(bob.kubeconfig), /token|certificate|password/);
   });
 
-  await step(t, "GET /k8s: his realm, and no other", async () => {
+  await step(t, "GET /k8s: the caller's realm, and no other", async () => {
     const said = await getAs(lab.realms["bob-home"]!.socket, alice.ipv4, port, "/k8s", alice.ipv4);
     const access = JSON.parse(said!.split("\r\n\r\n")[1]!);
     assert.equal(access.lender, "alice-home");

@@ -1,6 +1,6 @@
 /** Verb and resource of a request to the API server, as RBAC rules and its audit log name them. */
 
-export interface ApiRequest {
+export interface GuestRequest {
   verb: string;
   /** Resource with its subresource, such as `pods/log`; for other paths the path itself. */
   resource: string;
@@ -29,7 +29,7 @@ const byMethod: Readonly<Record<string, string>> = {
  * });
  * ```
  */
-export function apiRequest(method: string, path: string, query = ""): ApiRequest {
+export function apiRequest(method: string, path: string, query = ""): GuestRequest {
   const parts = path.split("/").filter((part) => part !== "");
   const rest = parts[0] === "api" ? parts.slice(2) : parts[0] === "apis" ? parts.slice(3) : [];
   if (rest.length === 0) return { verb: method.toLowerCase(), resource: path };

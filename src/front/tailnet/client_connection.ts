@@ -31,6 +31,7 @@ export class ClientConnection {
   #followed: Disposable | undefined;
   #giveBack: (() => void) | undefined;
   #stream: { realm: string; account: string; remove: () => void } | undefined;
+  #headMs: number;
   #isIdle = true;
   #isLeaving = false;
   /** Milliseconds on the clock of `performance.now`. */
@@ -48,7 +49,8 @@ export class ClientConnection {
       close: () => this.#close(),
       signal: this.#end.signal,
     });
-    this.#deadline = performance.now() + parts.bounds.headMs;
+    this.#headMs = parts.bounds.headMs;
+    this.#deadline = performance.now() + this.#headMs;
   }
 
   /** StableID of its node; undefined while it is unknown. */
@@ -98,20 +100,17 @@ export class ClientConnection {
   }
 
   async #identify(): Promise<Known> {
-    const { ask, callerOf, seat, follow, bounds } = this.#parts;
+    const { ask, callerOf, seat, follow } = this.#parts;
     const answer = await ask(this.#address, this.#end.signal);
     if ("refused" in answer) {
-      // Nobody of the tailnet: it gets the time of one answer.
-      this.#deadline = Math.min(this.#deadline, performance.now() + bounds.lingerMs);
-      return { ...answer, why: "unknown" };
+      return this.#nobody({ ...answer, why: "unknown" });
     }
     const { realms, isViewer } = callerOf(answer);
     const isStranger = realms.length === 0 && !isViewer;
     if (this.#client.closed) return answer;
     this.#giveBack = seat(answer.stableId, isStranger);
     if (!this.#giveBack) {
-      this.#deadline = Math.min(this.#deadline, performance.now() + bounds.lingerMs);
-      return { refused: "This node has too many connections; close some and try again.", why: "full" };
+      return this.#nobody({ refused: "This node has too many connections; close some and try again.", why: "full" });
     }
     // First, because it ends earlier connections of a node that has another login now, and not this one.
     if (!isStranger) this.#followed = follow(answer);
@@ -119,11 +118,18 @@ export class ClientConnection {
     return answer;
   }
 
+  /** Gives a connection that is refused the time for one head, and for its answer. */
+  #nobody<T>(refusal: T): T {
+    this.#headMs = this.#parts.bounds.nobodyMs;
+    this.#deadline = Math.min(this.#deadline, performance.now() + this.#headMs);
+    return refusal;
+  }
+
   /** Serves one request. Returns false if the connection ends. */
   async #serveNext(asked: Promise<Known>): Promise<boolean> {
     if (!this.#source.hasMore && !await this.#client.ahead()) return false;
     this.#isIdle = false;
-    this.#within(this.#parts.bounds.headMs);
+    this.#within(this.#headMs);
     let head: ClientHead;
     try {
       const text = await this.#source.head();

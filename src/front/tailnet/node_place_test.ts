@@ -59,7 +59,7 @@ Deno.test("host: its names, addresses and forwarders on the caller's machine pas
 
 Deno.test("host: another name of this address (DNS rebinding) or another site: refused", () => {
   for (
-    const host of ["evil.example", "alice-home.evil.example", "xalice-home", "100.64.0.2", "", "tailnet-name.ts.net"]
+    const host of ["evil.example", "alice-home.evil.example", "malice-home", "100.64.0.2", "", "tailnet-name.ts.net"]
   ) {
     assert.equal(siteOf({ host }), 421, host);
   }

@@ -57,6 +57,8 @@ export class TailnetPart {
   readonly #identities: IdentityWatch;
   readonly #certificates: CertificateKeeper;
   readonly #server: TailnetServer;
+  /** Callers by identity, until a Realm changes. */
+  #callers = new WeakMap<TailnetIdentity, Caller>();
   #place: NodePlace = { is: "closed", reason: "tailscaled has not reported its state yet" };
   #stopListening: (() => void)[] = [];
   /** Addresses and certificate of the open listeners; empty: there is none. */
@@ -72,6 +74,7 @@ export class TailnetPart {
     const skewMs = () => serverTime.skewMs() ?? 0;
     const access = new AccessWatch({ stores, settings, local, skewMs, clock }, () => this.#streams.realms);
     this.#access = access;
+    stores.realms.subscribe(() => this.#callers = new WeakMap());
     this.#client = new LocalClient({ socket });
     this.#identities = new IdentityWatch({ client: this.#client, clock });
     this.#certificates = new CertificateKeeper({ client: this.#client, clock });
@@ -145,11 +148,15 @@ export class TailnetPart {
 
   #callerOf(identity: TailnetIdentity): Caller {
     const { stores, local } = this.#options;
+    const known = this.#callers.get(identity);
+    if (known) return known;
     const here = local();
-    return callerOf(identity, {
+    const caller = callerOf(identity, {
       realms: stores.realms.list(),
       localRealm: here.kind === "known" ? here.name : undefined,
     });
+    this.#callers.set(identity, caller);
+    return caller;
   }
 
   /** Asks the daemon where to listen. If it can't be asked, open ports stay. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type MadeServer, makeTailnetServer, nodeNamed, RawClient } from "../../../tests/fixtures/tailnet_clients.ts";
+import { type MadeServer, makeTailnetServer, RawClient, tailnetNode } from "../../../tests/fixtures/tailnet_clients.ts";
 import { makeAuthority, makeServerCertificate } from "../../../tests/lab/lab_certificates.ts";
 import { poll } from "../../../tests/lab/poll.ts";
 
@@ -137,7 +137,7 @@ Deno.test("a node that is nobody, and a connection of no node: 403 with the reas
   await using made = await makeTailnetServer();
   for (
     const [from, pattern] of [
-      [nodeNamed("mallory"), /mallory.tailnet-name.ts.net acts for nobody/],
+      [tailnetNode("mallory"), /mallory.tailnet-name.ts.net acts for nobody/],
       ["This connection is not from a node of the tailnet.", /not from a node/],
     ] as const
   ) {
@@ -199,7 +199,7 @@ Deno.test("a watch: events arrive as they are sent; the client leaves: the API s
 });
 
 async function openWatches(made: MadeServer, count: number, node: string) {
-  made.from = nodeNamed(node);
+  made.from = tailnetNode(node);
   const path = `/k8s/${node}-home/api/v1/namespaces/guest-${node}-home/pods?watch=true`;
   return await Promise.all(Array.from({ length: count }, async () => {
     const client = await made.client();
@@ -249,7 +249,7 @@ Deno.test("a node is gone or replaced: its connections are cut, idle ones too; o
   await using made = await makeTailnetServer({ handle });
   const [bob] = await openWatches(made, 1, "bob");
   const [carol] = await openWatches(made, 1, "carol");
-  made.from = nodeNamed("bob");
+  made.from = tailnetNode("bob");
   const idle = await made.client();
   await idle.get("/k8s");
   await idle.response();
@@ -308,8 +308,8 @@ Deno.test("exec is cut when access closes", async () => {
 
 for (
   const [that, answer] of [
-    ["answered with 400", "HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\n\r\nnono"],
-    ["answered with 200", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnono"],
+    ["answered with 400", "HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\n\r\noops"],
+    ["answered with 200", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops"],
   ] as const
 ) {
   Deno.test(`upgrade ${that} (CVE-2018-1002105): answered, then closed; what follows never reaches the API server`, async () => {
@@ -325,7 +325,7 @@ for (
     await client.get(exec, { Connection: "Upgrade", Upgrade: "websocket" });
     await client.send("GET /api/v1/secrets HTTP/1.1\r\nHost: x\r\nImpersonate-User: admin\r\n\r\n");
     const { body } = await client.response();
-    assert.equal(body, "nono");
+    assert.equal(body, "oops");
     assert.equal(await client.rest(), "");
     await becomes("the connections to the API server", () => made.upstreamConnections.open, 0);
     assert.equal(seen.join(""), "");
@@ -431,7 +431,7 @@ Deno.test("limits: too many connections of one node, of nobody, of unknown nodes
     await openWatches(made, 3, "bob");
   });
   await t.step("heads that don't end: cut", async () => {
-    made.from = nodeNamed("mallory");
+    made.from = tailnetNode("mallory");
     const slow = await made.client();
     await slow.send("GET / HTTP/1.1\r\nHost: ");
     const second = await made.client();

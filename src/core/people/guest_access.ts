@@ -1,4 +1,4 @@
-/** Access of a realm's guests to their namespace: open while a grant is in force and the operator lets them in. */
+/** Access of a realm's guests to their namespace: open while a grant is in force and the operator's binding is there. */
 import type { Settings } from "../../api/mod.ts";
 import type { BindingFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { lifecycleIn } from "../grant/lifecycle.ts";
@@ -6,8 +6,8 @@ import type { Pooling } from "../grant/parties.ts";
 import { validityOf } from "../grant/validity.ts";
 import { earliest } from "../instants.ts";
 import { guestRole } from "../names.ts";
-import { accountOf, accountRecord, boundAccount } from "./account.ts";
-import { isPresent } from "./present.ts";
+import { accountOf, accountRecord, boundAccount } from "../realm/account.ts";
+import { isPresent } from "../realm/present.ts";
 
 /** Reason that a realm's access is closed. */
 export type AccessClosed = "AccessClosed" | "GrantEnded" | "RealmGone";
@@ -16,7 +16,7 @@ export type AccessClosed = "AccessClosed" | "GrantEnded" | "RealmGone";
 export type GuestAccess =
   | {
     is: "open";
-    /** ServiceAccount that stands for the realm's people; another one means other people. */
+    /** ServiceAccount of the realm's people; another one means other people. */
     account: string;
     /** Epoch milliseconds: end of the last grant; undefined: none is known. */
     endsAt?: number;
