@@ -34,7 +34,7 @@ async function copy(from: string, to: string): Promise<void> {
 }
 
 /** Returns the paths of a program's shared libraries and of its loader. */
-async function librariesOf(program: string): Promise<string[]> {
+export async function librariesOf(program: string): Promise<string[]> {
   const { success, stdout } = await new Deno.Command("ldd", { args: [program] }).output();
   if (!success) throw new Error(`ldd can't list the libraries of ${program}. Use --base pull.`);
   const lines = new TextDecoder().decode(stdout).split("\n");

@@ -107,7 +107,7 @@ const longestPauseMs = (kind: LocalApiErrorKind): number => kind === "NotRunning
 const shortestPauseMs = 50;
 
 /** Deadline of a connection into the tailnet, whose peer may have to be found first. */
-const dialTimeoutMs = 10_000;
+const dialTimeoutMs = 30_000;
 
 /** Deadline of a certificate, which an authority issues. */
 const certificateTimeoutMs = 120_000;
@@ -238,7 +238,7 @@ export class LocalClient implements Disposable {
 
   /**
    * Opens a TCP connection to a node of the tailnet, also where the operating system has no route to it. Its default
-   * deadline is 10 s; the signal also ends an open connection. The daemon ends both directions as soon as one ends.
+   * deadline is 30 s; the signal also ends an open connection. The daemon ends both directions as soon as one ends.
    *
    * @param host MagicDNS name or tailnet address
    * @throws {LocalApiError} `NotFound` if the host isn't in the tailnet; `Refused` with the daemon's reason if the node

@@ -18,6 +18,12 @@
  * @module
  */
 export type { CertificatePair } from "./certificate.ts";
+export {
+  type CertificateApi,
+  CertificateKeeper,
+  type CertificateKeeperOptions,
+  type KeptCertificate,
+} from "./certificate_keeper.ts";
 export type { TailnetConnection } from "./dial.ts";
 export type { DnsAnswer, DnsResolver, DnsType } from "./dns.ts";
 export { dateFrom } from "./instant.ts";

@@ -42,7 +42,7 @@ export interface UninstallOptions {
 /** Prefix of the uninstaller's identity. */
 export const uninstaller = "uninstall_";
 
-/** Seconds after the end during which no operator may act: time to delete its Deployment. */
+/** Seconds after the end during which no operator may act: time to delete its StatefulSet. */
 const quietSeconds = 60;
 const renewMs = 15_000;
 const ours = `${managedByLabel}=${managedBy}`;
@@ -73,7 +73,7 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   }
   await writeLease(options);
   say(
-    `No operator acts for the next ${quietSeconds} s: delete its Deployment by then, or it starts again. To delete all ` +
+    `No operator acts for the next ${quietSeconds} s: delete its StatefulSet by then, or it starts again. To delete all ` +
       `terms too: kubectl delete crd ${definitions.map(({ plural }) => `${plural}.${group}`).join(" ")}`,
   );
 }

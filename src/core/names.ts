@@ -1,6 +1,6 @@
 /** Stable names of the API: labels, annotations, object names. */
 
-/** Field manager of every write, and name of the operator's Deployment, ServiceAccount and Lease. */
+/** Field manager of every write, and name of the operator's StatefulSet, ServiceAccount and Lease. */
 export const operatorName = "keystone-operator";
 /** ServiceAccount of the process that answers admission reviews. */
 export const frontName = "keystone-front";

@@ -72,7 +72,8 @@ export class HandoverWriter implements HandoverSink {
       // A serving front must not stop because its operator restarts.
       const handover = { ...await (this.#earlier ??= earlierIn(this.#folder)), ...this.#handover };
       const next = `${this.#path}.next`;
-      await Deno.writeTextFile(next, JSON.stringify(handover), { mode: 0o600 });
+      // In a pod the front is another user of the same group.
+      await Deno.writeTextFile(next, JSON.stringify(handover), { mode: 0o640 });
       await Deno.rename(next, this.#path);
     });
   }

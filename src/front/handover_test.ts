@@ -53,13 +53,13 @@ Deno.test("handover: operator restarts: the earlier handover stays until it is r
     assert.deepEqual((await readHandover(folder))?.serving, { certificate: "d", key: "l" });
   }));
 
-Deno.test("handover file: replaced atomically, readable only by its owner", () =>
+Deno.test("handover file: replaced atomically, readable only by its owner and group", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(folder, api);
     await Promise.all(Array.from({ length: 20 }, (_, index) => writer.put({ token: `t${index}` })));
     assert.equal((await readHandover(folder))?.token, "t19");
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["handover.json"]);
-    assert.equal((await Deno.stat(handoverFile(folder))).mode! & 0o777, 0o600);
+    assert.equal((await Deno.stat(handoverFile(folder))).mode! & 0o777, 0o640);
   }));
 
 Deno.test("handover folder is missing: a write succeeds once it exists again", () =>

@@ -122,7 +122,7 @@ interface PodSpec {
 
 function judge(values: { tailscale?: { enabled?: boolean; hostSocket?: string } }, manifests: ManifestFile[]): void {
   const pods = manifests.flatMap(({ kind, spec }) =>
-    ["Deployment", "Job"].includes(kind) ? [(spec as { template: { spec: PodSpec } }).template.spec] : []
+    ["StatefulSet", "Job"].includes(kind) ? [(spec as { template: { spec: PodSpec } }).template.spec] : []
   );
   assert.ok(pods.length > 0);
   for (const { containers, volumes } of pods) {

@@ -948,6 +948,11 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         /Realm guards: changing spec\.subjects requires the verb trust on it/,
       ],
       [
+        "add Eve to its people",
+        patch(realmPath, { spec: { people: [{ login: "eve@example.com" }] } }),
+        /Realm guards: changing spec\.people requires the verb trust on it/,
+      ],
+      [
         "give it another identity",
         patch(realmPath, { spec: { identity: "eve.tailnet-name.ts.net" } }),
         /changing spec\.identity/,
@@ -970,9 +975,11 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ],
     ]),
     ...cannot("a mighty operator", [
-      ...["spec.trustLevel", "spec.subjects"].map((field, index): [string, Request, RegExp] => [
-        `change ${field}`,
-        patch(realmPath, { spec: index ? { subjects: [subjectNamed("x")] } : { trustLevel: "internal" } }),
+      ...[{ trustLevel: "internal" }, { subjects: [subjectNamed("x")] }, { people: [{ login: "x" }] }].map((
+        spec,
+      ): [string, Request, RegExp] => [
+        `change spec.${Object.keys(spec)}`,
+        patch(realmPath, { spec }),
         /changing spec\.\w+ requires the verb trust/,
       ]),
     ]),
@@ -1181,6 +1188,7 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
   ...can("tom", [
     ["create a Realm", createCase(`${keystone}/realms`, realmBody("guards-new"))],
     ["set its subjects", patch(realmPath, { spec: { subjects: [subjectNamed("bob@example.com")] } })],
+    ["set its people", patch(realmPath, { spec: { people: [{ login: "bob@example.com" }, { tag: "tag:bob-ci" }] } })],
     ["pin a node", patch(realmPath, annotated({ "keystone.io/trusted-node": "n" }))],
   ]),
   ...can("dana, a cluster admin,", [

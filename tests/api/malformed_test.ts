@@ -505,6 +505,65 @@ const realmFields: Field[] = [
       ]),
     ],
   },
+  {
+    name: "spec.people",
+    path: /spec\.people/,
+    object: (people) => realm({ people }),
+    cases: [
+      ["a word", "bob", typed("array", "string")],
+      ["names only", ["bob@example.com"], typed("object", "string")],
+      ["a null in it", [null], typed("object", "null")],
+      ["a field that isn't", [{ login: "bob", node: "n" }], unknown("people[0].node")],
+      ["nobody", [{}], "must have either login or tag; stableID is allowed beside login only"],
+      ["a login and a tag", [{ login: "bob", tag: "tag:bob" }], "must have either login or tag"],
+      ["a StableID alone", [{ stableID: "n1" }], "must have either login or tag"],
+      ["a tag of one node", [{ tag: "tag:bob", stableID: "n1" }], "must have either login or tag"],
+      [
+        "too many",
+        Array.from({ length: 65 }, (_, index) => ({ login: `guest-${index}` })),
+        "Too many: 65: must have at most 64 items",
+      ],
+    ],
+  },
+  {
+    name: "spec.people[].login",
+    path: /spec\.people\[0\]\.login/,
+    object: (login) => realm({ people: [{ login }] }),
+    cases: [
+      ["an empty text", "", "must be a login name of the tailnet, without spaces, such as bob@example.com"],
+      ["a space", "bob @example.com", "bob @example.com must be a login name of the tailnet"],
+      ["two lines", "bob\neve", "this value must be a login name of the tailnet"],
+      ["all tagged nodes", "tagged-devices", "tagged-devices is the login name of all tagged nodes; use tag"],
+      ["too long", "x".repeat(254), "may not be more than 253 bytes"],
+      ["a number", 7, typed("string", "integer")],
+    ],
+  },
+  {
+    name: "spec.people[].tag",
+    path: /spec\.people\[0\]\.tag/,
+    object: (tag) => realm({ people: [{ tag }] }),
+    cases: [
+      ...["", "bob", "tag:", "tag:1a", "tag:bob ci", "Tag:bob", "tag:*"].map((tag): Case => [
+        JSON.stringify(tag),
+        tag,
+        `${tag} must be a tag, such as tag:bob-ci`.trimStart(),
+      ]),
+      ["too long", `tag:${"x".repeat(61)}`, "may not be more than 64 bytes"],
+    ],
+  },
+  {
+    name: "spec.people[].stableID",
+    path: /spec\.people\[0\]\.stableID/,
+    object: (stableID) => realm({ people: [{ login: "bob", stableID }] }),
+    cases: [
+      ...["", "n 1", "n1\n", "n/1"].map((id): Case => [
+        JSON.stringify(id),
+        id,
+        "must be the StableID of a node, such as nABC1CNTRL",
+      ]),
+      ["too long", "n".repeat(65), "may not be more than 64 bytes"],
+    ],
+  },
 ];
 
 const entity = (spec: Record<string, unknown>, name: unknown = "malformed") => {

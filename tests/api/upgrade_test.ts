@@ -137,6 +137,31 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
 
   await step(
     t,
+    "the StatefulSet beside the Deployment: doctor reports it until it is deleted; a grant ends on time",
+    async () => {
+      const short = await scene.lendShortly("under-both-workloads", 12);
+      await kubectl(["apply", "-k", previous.kustomize("overlays/no-tailnet")]);
+      assert.deepEqual((await doctorOf(scene, "operator")).filter((line) => /left over/.test(line)), []);
+      await kubectl(["apply", "-k", `${kustomize}/overlays/no-tailnet`]);
+      const workloads = ["-n", upgradeSystem, "get", "deployments,statefulsets", "-o", "name"];
+      assert.match(
+        await kubectl(workloads),
+        /deployment\.apps\/keystone-operator\nstatefulset\.apps\/keystone-operator/,
+      );
+      assert.match(
+        (await doctorOf(scene, "operator")).join("\n"),
+        /warn: Deployment keystone-system\/keystone-operator of an earlier version is left over beside the StatefulSet/,
+      );
+      await kubectl(["-n", upgradeSystem, "delete", "deployment", "keystone-operator"]);
+      assert.deepEqual((await doctorOf(scene, "operator")).filter((line) => /left over/.test(line)), []);
+      await scene.ends(short);
+      await isExplained(scene, before);
+      nothingHappened(probing);
+    },
+  );
+
+  await step(
+    t,
     "workloads older than a guard: continue to run; doctor lists those whose new pods would be refused",
     async () => {
       const restarted = await scene.as("bob", ["rollout", "restart", "deployment/web"]);
@@ -198,6 +223,20 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
   });
 
   await step(t, "roll-back: the new objects are removed, and nothing changes for guests", async () => {
+    // First the front's right to tokens of realms, then its fence.
+    const front = ["role/keystone-front", "rolebinding/keystone-front"];
+    await kubectl([
+      "-n",
+      upgradeSystem,
+      "delete",
+      ...front,
+      "statefulset/keystone-operator",
+      "service/keystone-operator-pods",
+    ]);
+    assert.doesNotMatch(
+      await kubectl(["-n", upgradeSystem, "get", "roles,rolebindings", "-o", "name"]),
+      /keystone-front/,
+    );
     const kinds = [
       ...["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].map((kind) =>
         `admissionregistration.k8s.io/v1/${kind}`
@@ -219,7 +258,7 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
       "name",
     ]);
     assert.match(left, /keystone-guest-pods\n/);
-    assert.doesNotMatch(left, /keystone-(guest-(metadata|devices|writes)|realms|guests|operator)/);
+    assert.doesNotMatch(left, /keystone-(guest-(metadata|devices|writes)|realms|guests|operator|front)/);
     await isExplained(scene, before, rolledBack, replaced);
     nothingHappened(probing);
   });
@@ -236,6 +275,8 @@ nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
   leaving.defer(() => Deno.remove(handover, { recursive: true }));
   const old = { KEYSTONE_WEBHOOK: `https://127.0.0.1:${oldPort}` };
   const now = { KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`, KEYSTONE_HANDOVER: handover };
+  const workloads = async () =>
+    (await kubectl(["-n", upgradeSystem, "get", "deployments,statefulsets", "-o", "name"])).trim();
   /** Waits until the webhook refuses an oversized workload with its explanation. */
   const explains = () =>
     eventually("the webhook explains", async () => {
@@ -263,6 +304,7 @@ nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
     async () => {
       const short = await scene.lendShortly("under-new-guards", 18);
       await helm(lab, ["upgrade", "keystone", chart], values);
+      assert.equal(await workloads(), "statefulset.apps/keystone-operator");
       assert.ok(Date.now() < short.at, "the grant ends under the new guards");
       const revokedAt = Date.now();
       await scene.revokes("erin-held");
@@ -300,6 +342,8 @@ nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
   await step(t, "roll-back: first with the new operator, then with the old one", async () => {
     const short = await scene.lendShortly("back-under-the-new", 16);
     await helm(lab, ["rollback", "keystone", "1"]);
+    assert.equal(await workloads(), "deployment.apps/keystone-operator");
+    assert.doesNotMatch(await kubectl(["-n", upgradeSystem, "get", "roles", "-o", "name"]), /keystone-front/);
     assert.ok(Date.now() < short.at, "the grant ends under the old guards");
     await scene.ends(short);
     await scene.handOver("previous", old);

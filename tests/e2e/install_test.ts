@@ -22,7 +22,7 @@ import {
 import { clientOf, eventually, realmOf, secondsFromNow, step, TestCluster } from "../fixtures/test_operator.ts";
 import { previousImage, unpackPrevious } from "../fixtures/previous/previous.ts";
 import { getAs } from "../fixtures/tailnet_dial.ts";
-import { startLab } from "../lab/lab.ts";
+import { type Lab, startLab } from "../lab/lab.ts";
 import { tailscaleStatus } from "../lab/tailscaled.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { addVolume, premadeStorage } from "../lab/volumes.ts";
@@ -32,6 +32,20 @@ const namespace = "guest-bob-home";
 const grantor = "alice-home";
 const figures: string[] = [];
 const measured = (what: string, ms: number) => figures.push(`${what}: ${Math.round(ms)} ms`);
+
+/** Returns the StableIDs of the replicas' nodes by their names, once both are online and earlier nodes are not. */
+async function replicaNodes(lab: Lab): Promise<Record<string, string>> {
+  return await eventually("the replicas are online under their names", async () => {
+    const status = await tailscaleStatus(lab.realms["bob-home"]!.socket);
+    if (typeof status === "string") return status;
+    const nodes = Object.values(status.Peer ?? {}).filter(({ HostName, Online }) =>
+      Online && HostName.startsWith(grantor)
+    );
+    const names = nodes.map(({ HostName }) => HostName).sort();
+    if (names.join() !== `${grantor},${grantor}-1`) return names.join();
+    return Object.fromEntries(nodes.map(({ HostName, ID }) => [HostName, ID]));
+  }, 90_000);
+}
 
 nodeTest("Keystone installed by the chart, in pods", async (t) => {
   await using lab = await startLab({ node: true, realms: ["bob-home"] });
@@ -162,6 +176,25 @@ nodeTest("Keystone installed by the chart, in pods", async (t) => {
     assert.equal((await cluster.grants.get("lent")).status?.phase, "Active");
     await runs("web", 2);
   });
+
+  await step(
+    t,
+    "the Deployment of the previous version is gone; each replica is a node with its own name",
+    async () => {
+      const left = await kubectl(["-n", system, "get", "deployments,statefulsets", "-o", "name"]);
+      assert.equal(left.trim(), "statefulset.apps/keystone-operator");
+      const before = await replicaNodes(lab);
+      const pod = "keystone-operator-1";
+      const { uid } = (await new CoreV1Api(rest).namespace(system).pods.get(pod)).metadata!;
+      await kubectl(["-n", system, "delete", "pod", pod]);
+      await eventually("the pod is replaced", async () => {
+        const now = await new CoreV1Api(rest).namespace(system).pods.get(pod).catch(() => undefined);
+        return now !== undefined && now.metadata!.uid !== uid || "not yet";
+      }, 30_000);
+      await bothReady(rest);
+      assert.deepEqual(await replicaNodes(lab), before, "the same nodes");
+    },
+  );
 
   await step(t, "the webhook, which the upgrade moved to a separate process: refuses with an explanation", async () => {
     await eventually("the webhook explains", async () => {

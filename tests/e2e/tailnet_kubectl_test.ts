@@ -160,7 +160,7 @@ nodeTest("a guest's kubectl on pods, over the tailnet", async (t) => {
       const began = performance.now();
       try {
         await works(["cp", path, "box:/tmp/large"], { env });
-        await works(["cp", "box:/tmp/large", `${path}-back`, "--retries=3"], { env });
+        await works(["cp", "box:/tmp/large", `${path}-back`], { env });
       } finally {
         clearInterval(timer);
       }
@@ -226,7 +226,7 @@ nodeTest("a guest's kubectl on pods, over the tailnet", async (t) => {
   await step(t, "kubectl proxy over the tailnet", async () => {
     const [local] = freePorts(1) as [number];
     const child = new Deno.Command(lab.kubectlPath, {
-      args: ["proxy", `--port=${local}`],
+      args: ["proxy", `--port=${local}`, "--append-server-path"],
       env: environment({}),
       stdout: "null",
       stderr: "null",

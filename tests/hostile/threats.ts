@@ -349,7 +349,7 @@ export const threats: readonly Threat[] = [
   {
     threat: "a person adds themselves to a realm",
     against:
-      "creating a Realm and changing its subjects, identity, trust level or pin requires the verb `trust`; the " +
+      "creating a Realm and changing its subjects, people, identity, trust level or pin requires the verb `trust`; the " +
       "members of a SuperEntity approve each member's subjects too",
     left: "people who have the verb",
     triedBy: [
@@ -367,6 +367,17 @@ export const threats: readonly Threat[] = [
       `${identity}: restarts of operator, headscale and tailscaled, or other terms: the impostor stays in no policy`,
       `${identity}: the same machine with a new key: another node, until the pin is removed`,
     ],
+  },
+  {
+    threat: "a node of the tailnet, or a process beside tailscaled, acts for a realm that isn't its own",
+    against:
+      "only the pinned node, people of the Realm and nodes with the capability act for a realm; tailscaled says which " +
+      "node has opened a connection, and an odd answer is nobody; open connections are asked about again ([ADR " +
+      "0058](adr/0058-who-a-connection-acts-for.md))",
+    left:
+      "whoever edits the tailnet's policy, tags or logins, and everyone who uses a guest's node. Local processes that " +
+      "flood the port of a userspace tailscaled keep new guests out",
+    triedBy: ["tailnet/callers_test.ts"],
   },
   {
     threat: "a tailscaled or its control server hangs, floods or lies",
@@ -423,6 +434,38 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
+    threat: "a node of the tailnet uses the API server as somebody else",
+    against:
+      "a connection is known by its node alone, never by a header; each has its own connection to the API server, " +
+      "with a short token of the realm's account and nothing that the client sent beside a list; heads are read " +
+      "strictly; paths need a second permission beside RBAC; other sites' pages are refused " +
+      "([the tailnet server](tailnet-server.md))",
+    left:
+      "users of one machine who can use its tailscaled are one caller; whoever controls the tailnet says which node " +
+      "is which; without a certificate of the tailnet the way from tailscaled to the front is plain HTTP on loopback",
+    triedBy: [
+      "tailnet/carry_test.ts: a node that is nobody: refused, on every path; forged headers don't help",
+      "tailnet/carry_test.ts: forged identities of a guest: refused, or without effect",
+      "tailnet/carry_test.ts: a process of the lender's machine: refused, whatever it says; guests are served meanwhile",
+    ],
+  },
+  {
+    threat: "a guest keeps a stream open past its right",
+    against:
+      "every stream through the tailnet server is cut within a second of the end of the grant, of the access, of " +
+      "the pin or person, or of the node",
+    left: "streams of guests who reach the API server in another way; a capability withdrawn by the tailnet's policy " +
+      "counts for up to 15 s more",
+    triedBy: [
+      "tailnet/carry_test.ts: the grant's end is reached while the operator hangs: cut by the front's own clock",
+      "tailnet/carry_test.ts: revoked at once: cut",
+      "tailnet/carry_test.ts: the RoleBinding is gone: cut",
+      "tailnet/carry_test.ts: another node is pinned: cut, and refused",
+      "tailnet/carry_test.ts: a person of the realm, from another node: served; removed from spec.people: cut",
+      "tailnet/carry_test.ts: a node is removed from the tailnet: its streams are cut",
+    ],
+  },
+  {
     threat: "strangers flood the webhook",
     against: "a separate process with its own identity and memory limit; connections, sizes and times are bounded " +
       "([admission](admission.md#who-answers)); `failurePolicy: Ignore`",
@@ -432,11 +475,14 @@ export const threats: readonly Threat[] = [
   {
     threat: "the front is compromised",
     against:
-      "its token can read only the objects that reviews depend on, and expires after ten minutes; the operator reads " +
-      "nothing that the front writes",
-    left: "until it is stopped it can refuse workloads of guests and changes of Grants and Realms, and it has the " +
-      "webhook's serving key; enforcement doesn't depend on it",
+      "its token can read only the objects that its answers depend on, and expires after ten minutes; of tokens it can " +
+      "create only those of realms with access, and a policy refuses all its other writes; the operator reads nothing " +
+      "that the front writes; tailscaled lets it change nothing",
+    left: "until it is stopped it can act as the guests of any realm with access, and approve for members of " +
+      "SuperEntities; it can refuse workloads of guests and changes of Grants and Realms, and it has the webhook's " +
+      "serving key; enforcement doesn't depend on it",
     triedBy: [
+      "hostile/realm_tokens_test.ts",
       "api/webhook_test.ts: the front's credentials: can't write anything or read a Secret",
       "api/webhook_test.ts: the front is down: the quota still applies, and grants begin and end",
     ],
@@ -485,7 +531,7 @@ export const threats: readonly Threat[] = [
       "auth key",
     left: "people who can read Secrets in `keystone-system`; values that you put into `extraEnv` of the chart",
     triedBy: [
-      "api/helm_chart_test.ts: containers: only operator and tailscaled have the socket; a token only where needed",
+      "api/helm_chart_test.ts: containers: the socket only where it is used, the front as another user; a token only where needed",
       "api/helm_chart_test.ts: roles: no wildcard, no escalation, no Secret that isn't needed",
       "api/webhook_test.ts: the front's files: exactly those handed over, readable by nobody else",
     ],

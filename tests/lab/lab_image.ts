@@ -21,18 +21,17 @@ export interface Image {
   program: string;
   /** Default arguments. */
   args?: string[];
-  /** Additional programs. */
-  others?: string[];
+  /** Additional programs, in the root folder, and files with their paths in the image. */
+  others?: (string | { file: string; path: string })[];
 }
 
 /** Writes an image as a docker-archive for `importImages`. It contains the programs, an empty /tmp and nothing else. */
 export function writeImage(path: string, image: Image): void {
   using file = Deno.openSync(path, { create: true, truncate: true, write: true });
-  const programs = [image.program, ...image.others ?? []].map((path) => ({
-    path,
-    name: path.slice(path.lastIndexOf("/") + 1),
-    size: Deno.statSync(path).size,
-  }));
+  const programs = [image.program, ...image.others ?? []].map((each) => {
+    const { file, path } = typeof each === "string" ? { file: each, path: each.slice(each.lastIndexOf("/")) } : each;
+    return { path: file, name: path.slice(1), size: Deno.statSync(file).size };
+  });
   const digest = createHash("sha256");
   const write = (bytes: Uint8Array, hashed: boolean) => {
     if (hashed) digest.update(bytes);

@@ -39,7 +39,17 @@ export interface DaemonStatus {
   BackendState: string;
   Self?: { DNSName: string; TailscaleIPs: string[] | null };
   Peer?:
-    | Record<string, { DNSName: string; Online: boolean; TailscaleIPs?: string[] | null; PeerAPIURL?: string[] | null }>
+    | Record<
+      string,
+      {
+        ID: string;
+        HostName: string;
+        DNSName: string;
+        Online: boolean;
+        TailscaleIPs?: string[] | null;
+        PeerAPIURL?: string[] | null;
+      }
+    >
     | null;
 }
 

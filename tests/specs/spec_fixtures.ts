@@ -41,7 +41,10 @@ const grantIn = (token: string, validity?: { from: string; until: string }): Kub
 const validity = { from: "2020-01-01T00:00:00Z", until: "2040-01-01T00:00:00Z" };
 
 const realmIn = (token: string) =>
-  realmOf(token, { subjects: [{ kind: "User", name: `${token}-user` }, { kind: "Group", name: `${token}-group` }] });
+  realmOf(token, {
+    subjects: [{ kind: "User", name: `${token}-user` }, { kind: "Group", name: `${token}-group` }],
+    people: [{ login: `${token}@example.com`, stableID: "n1" }, { tag: "tag:ci" }],
+  });
 
 /** Returns the people who act for the members of a pool: part of the approved terms. */
 const subjectsIn = (token: string) => new Map([[token, subjectTexts(token, realmIn(token).spec.subjects)]]);

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { dirname } from "node:path";
 import { decode } from "dns-packet";
-import { dateFrom, isHeartbeat, LocalApiError, type LocalApiErrorKind, LocalClient } from "../../lib/tailscale/mod.ts";
+import {
+  CertificateKeeper,
+  dateFrom,
+  isHeartbeat,
+  LocalApiError,
+  type LocalApiErrorKind,
+  LocalClient,
+} from "../../lib/tailscale/mod.ts";
 import { daemonIs, grantingPolicy, setPolicy } from "../fixtures/test_tailnet.ts";
 import { build } from "../lab/build.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";
@@ -236,14 +243,115 @@ Deno.test("lib/tailscale against real tailscaleds", {
   await t.step("forwarded connections from the tailnet: whois of the local address names the peer", async () => {
     // Userspace mode connects to the same port on 127.0.0.1.
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    using dialled = await dialThrough(stable.socket, bob.ipv4, listener.addr.port);
+    using from = new LocalClient({ socket: stable.socket });
+    using _dialled = await from.dial(bob.ipv4, listener.addr.port);
     using accepted = await listener.accept();
     using client = new LocalClient({ socket: bob.socket });
     const { hostname, port } = accepted.remoteAddr as Deno.NetAddr;
     const { Node } = await client.whois(`${hostname}:${port}`, { protocol: "tcp" });
     assert.equal(Node.Name, `${stable.identity}.`);
     await failure(client.whois(`${hostname}:${port}`, { protocol: "udp" }), "NotFound");
-    assert(dialled);
+  });
+
+  for (const [version, realm] of observers) {
+    using client = new LocalClient({ socket: realm.socket });
+
+    await t.step(`${version}: dial: 8 MiB pass to a peer and back, and its end is seen`, async () => {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const echoed = listener.accept().then((peer) => peer.readable.pipeTo(peer.writable));
+      using connection = await client.dial(bob.identity, listener.addr.port);
+      const [sent, size] = [crypto.getRandomValues(new Uint8Array(65_536)), 8 * 2 ** 20];
+      const writer = connection.writable.getWriter();
+      const written = (async () => {
+        for (let bytes = 0; bytes < size; bytes += sent.length) await writer.write(sent);
+      })();
+      let received = 0;
+      for await (const chunk of connection.readable) {
+        for (const byte of chunk) if (byte !== sent[received++ % sent.length]) assert.fail(`wrong byte ${received}`);
+        // The peer has sent everything: the daemon then ends both directions.
+        if (received === size) await writer.close();
+      }
+      await written;
+      assert.equal(received, size);
+      await echoed;
+    });
+
+    await t.step(`${version}: dial: what was written before the writer is closed arrives`, async () => {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const got = listener.accept().then(async (peer) => (await new Response(peer.readable).bytes()).length);
+      using connection = await client.dial(bob.ipv4, listener.addr.port);
+      const writer = connection.writable.getWriter();
+      for (let chunk = 0; chunk < 64; chunk++) await writer.write(new Uint8Array(65_536));
+      await writer.close();
+      assert.equal(await got, 4 * 2 ** 20);
+      assert.equal((await new Response(connection.readable).bytes()).length, 0);
+    });
+
+    await t.step(`${version}: dial: a peer that isn't read is held back`, async () => {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      let sent = 0;
+      const flood = listener.accept().then(async (peer) => {
+        const chunk = new Uint8Array(65_536);
+        try {
+          while (true) sent += await peer.write(chunk);
+        } catch { /* the reader has gone */ }
+        peer.close();
+      });
+      const connection = await client.dial(bob.ipv4, listener.addr.port);
+      let before = -1;
+      await poll("the peer can send no more", () => {
+        const isStill = sent > 0 && before === sent;
+        before = sent;
+        return isStill || `${sent} bytes`;
+      }, { withinMs: 20_000, everyMs: 1000 });
+      assert(sent < 32 * 2 ** 20, String(sent));
+      connection.close();
+      await flood;
+    });
+
+    await t.step(`${version}: dial: refused by the peer, unknown, outside the tailnet`, async () => {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = listener.addr;
+      listener.close();
+      await failure(client.dial(bob.ipv4, port), "Refused");
+      await failure(client.dial("nobody-has-this-name.tailnet-name.ts.net", 80), "NotFound");
+      const { message } = await failure(client.dial("127.0.0.1", port), "NotFound");
+      assert(message.includes("127.0.0.1 is not an address of the tailnet"), message);
+    });
+
+    await t.step(`${version}: dial: the signal ends it for the peer too; so does the daemon's death`, async () => {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const ended = async () => {
+        using peer = await listener.accept();
+        return await peer.read(new Uint8Array(1)).catch(() => null);
+      };
+      const abort = new AbortController();
+      const first = ended();
+      using aborted = await client.dial(bob.ipv4, listener.addr.port, { signal: abort.signal });
+      abort.abort(new Error("enough"));
+      assert.equal(await first, null);
+      await assert.rejects(new Response(aborted.readable).bytes(), /enough/);
+      const second = ended();
+      using connection = await client.dial(bob.ipv4, listener.addr.port);
+      await realm.tailscaled.kill();
+      await new Response(connection.readable).bytes().catch((error) => assert.equal(error.kind, "NotRunning"));
+      await realm.tailscaled.start();
+      // The peer learns it by itself, in time.
+      second.catch(() => {});
+    });
+  }
+
+  await t.step("a certificate's keeper in a tailnet without HTTPS: no certificate, and the reason", async () => {
+    using client = new LocalClient({ socket: stable.socket });
+    const keeper = new CertificateKeeper({ client });
+    const abort = new AbortController();
+    const run = keeper.run(abort.signal);
+    await poll("the keeper has asked", () => keeper.problem?.includes("Headscale") || String(keeper.problem), {
+      withinMs: 10_000,
+    });
+    assert.equal(keeper.current, undefined);
+    abort.abort();
+    await run;
   });
 
   for (const [version, realm] of observers) {
@@ -315,26 +423,3 @@ Deno.test("lib/tailscale against real tailscaleds", {
     );
   });
 });
-
-/** Opens a connection into the tailnet through the daemon. */
-async function dialThrough(socket: string, address: string, port: number): Promise<Deno.Conn> {
-  const connection = await Deno.connect({ transport: "unix", path: socket });
-  const head = [
-    "POST /localapi/v0/dial HTTP/1.1",
-    "Host: local-tailscaled.sock",
-    "Upgrade: ts-dial",
-    "Connection: upgrade",
-    "Dial-Network: tcp",
-    `Dial-Host: ${address}`,
-    `Dial-Port: ${port}`,
-    "Content-Length: 0",
-    "",
-    "",
-  ].join("\r\n");
-  await connection.write(new TextEncoder().encode(head));
-  const answer = new Uint8Array(4096);
-  const length = await connection.read(answer) ?? 0;
-  const text = new TextDecoder().decode(answer.subarray(0, length));
-  assert(text.startsWith("HTTP/1.1 101"), text);
-  return connection;
-}

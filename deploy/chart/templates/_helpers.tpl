@@ -9,6 +9,26 @@
 {{- if and $sidecar .Values.tailscale.stateClaim (gt (int .Values.replicas) 1) -}}
 {{- fail (printf "tailscale.stateClaim is %s but replicas is %d: two replicas can't be one node on the tailnet. Set replicas=1, or leave tailscale.stateClaim empty." .Values.tailscale.stateClaim (int .Values.replicas)) -}}
 {{- end -}}
+{{- if and $sidecar .Values.tailscale.state.enabled (not .Values.tailscale.stateClaim) (not .Values.tailscale.state.storageClass) (lookup "v1" "Namespace" "" "kube-system") -}}
+{{- $found := dict -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
+{{- $annotations := .metadata.annotations | default dict -}}
+{{- if or (eq (get $annotations "storageclass.kubernetes.io/is-default-class") "true") (eq (get $annotations "storageclass.beta.kubernetes.io/is-default-class") "true") -}}
+{{- $_ := set $found "class" .metadata.name -}}
+{{- end -}}
+{{- end -}}
+{{- if not $found -}}
+{{- fail "tailscale.state.storageClass is empty, and the cluster has no default StorageClass: the pods would wait for their volumes forever. Set tailscale.state.storageClass, or tailscale.state.enabled=false to keep the nodes' keys in memory only (docs/install.md)." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* User of the container front. Not tailscaled's, who may do everything with the node. */ -}}
+{{- define "keystone.frontUser" -}}65531{{- end -}}
+
+{{- define "keystone.tailnetListen" -}}
+- name: KEYSTONE_TAILNET_LISTEN
+  value: 127.0.0.1:8443
 {{- end -}}
 
 {{- define "keystone.labels" -}}

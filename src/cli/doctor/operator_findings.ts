@@ -14,11 +14,12 @@ import { type DoctorFinding, fail, ok, warn } from "./doctor_finding.ts";
 const name = "operator";
 
 export async function operatorFindings(rest: RestClient, now: number): Promise<DoctorFinding[]> {
-  return [await leaseFinding(rest, now), ...await versionFindings(rest)];
+  return [await leaseFinding(rest, now), ...await versionFindings(rest), ...await leftOverFindings(rest)];
 }
 
 async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFinding> {
-  const remedy = "Start it (deno task run), or read its log: kubectl logs -n keystone-system deploy/keystone-operator";
+  const remedy =
+    "Start it (deno task run), or read its log: kubectl logs -n keystone-system statefulset/keystone-operator";
   try {
     const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
     const renewed = Date.parse(spec?.renewTime ?? "");
@@ -35,29 +36,46 @@ async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFindin
   }
 }
 
-interface Deployment extends KubernetesObject {
+interface Workload extends KubernetesObject {
   spec?: { template?: { spec?: { containers?: { name: string; image?: string }[] } } };
 }
 
-const deployments: Resource<Deployment> = {
-  group: "apps",
-  version: "v1",
-  kind: "Deployment",
-  plural: "deployments",
-  namespaced: true,
-};
+const apps = { group: "apps", version: "v1", namespaced: true } as const;
+const statefulSets: Resource<Workload> = { ...apps, kind: "StatefulSet", plural: "statefulsets" };
+const deployments: Resource<Workload> = { ...apps, kind: "Deployment", plural: "deployments" };
 
-/** Compares the image's tag with this command's version. An operator outside the cluster has no Deployment. */
-async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
+/** Reads the operator's object of this kind; undefined if there is none. */
+async function readWorkload(rest: RestClient, resource: Resource<Workload>): Promise<Workload | undefined> {
   try {
-    const { spec } = await new ResourceApi(rest, deployments, systemNamespace).get(operatorName);
-    const { image = "" } = spec?.template?.spec?.containers?.find(({ name }) => name === "operator") ?? {};
-    const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
-    if (tag === undefined || tag === version) return [];
-    const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
-    return [warn(name, message, `Use the keystone command of version ${tag}, or finish the upgrade.`)];
+    return await new ResourceApi(rest, resource, systemNamespace).get(operatorName);
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
-    return [];
+    return undefined;
   }
+}
+
+/** Compares the image's tag with this command's version. An operator outside the cluster has no StatefulSet. */
+async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
+  const { spec } = await readWorkload(rest, statefulSets) ?? await readWorkload(rest, deployments) ?? {};
+  const { image = "" } = spec?.template?.spec?.containers?.find(({ name }) => name === "operator") ?? {};
+  const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
+  if (tag === undefined || tag === version) return [];
+  const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
+  return [warn(name, message, `Use the keystone command of version ${tag}, or finish the upgrade.`)];
+}
+
+/**
+ * Reports the Deployment of an earlier version beside today's StatefulSet: its operators may hold the Lease, and then
+ * those of this version only wait.
+ */
+async function leftOverFindings(rest: RestClient): Promise<DoctorFinding[]> {
+  const [now, before] = await Promise.all([readWorkload(rest, statefulSets), readWorkload(rest, deployments)]);
+  if (!now || !before) return [];
+  return [warn(
+    name,
+    `Deployment ${systemNamespace}/${operatorName} of an earlier version is left over beside the StatefulSet: its operator ` +
+      "may be the one that acts.",
+    `kubectl -n ${systemNamespace} rollout status statefulset/${operatorName} && ` +
+      `kubectl -n ${systemNamespace} delete deployment ${operatorName}`,
+  )];
 }

@@ -163,7 +163,7 @@ function missingFinding(
 
 const consequences: Readonly<Record<string, string>> = {
   "keystone-operator": "grants may not start or end",
-  "keystone-front": "the admission webhook can't answer",
+  "keystone-front": "the admission webhook can't answer, or guests have no access over the tailnet",
 };
 
 interface NamedBinding extends Binding {

@@ -123,6 +123,6 @@ async function answer(rest: RestClient): Promise<DoctorFinding> {
   return fail(
     name,
     `The webhook does not answer: a workload that no grant has room for was admitted in ${namespace}. The quota still holds.`,
-    "kubectl -n keystone-system logs deploy/keystone-operator -c front, and check that the API server reaches port 9443.",
+    "kubectl -n keystone-system logs statefulset/keystone-operator -c front, and check that the API server reaches port 9443.",
   );
 }

@@ -13,7 +13,7 @@ const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const writing: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
 const group = "[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?";
-const version = "v[0-9]+(?:(?:alpha|beta)[0-9]+)?";
+const version = "[a-z][a-z0-9-]*";
 
 const discovery = new RegExp(
   `^/(?:version|api|apis|openapi/v2|openapi/v3|api/v1|apis/${group}|apis/${group}/${version}` +
@@ -25,11 +25,11 @@ const selfReviews = new RegExp(
 );
 /** Groups: namespace, resource, name, subresource. */
 const namespaced = new RegExp(
-  `^/(?:api/v1|apis/${group}/${version})/namespaces/([a-z0-9-]+)/([a-z0-9]+)(?:/(?!\\.{1,2}(?:/|$))([A-Za-z0-9._:~@+=,-]+)(?:/([a-z]+))?)?$`,
+  `^/(?:api/v1|apis/${group}/${version})/namespaces/([a-z0-9-]+)/([a-z][a-z0-9-]*)(?:/(?!\\.{1,2}(?:/|$))([A-Za-z0-9._:~@+=,-]+)(?:/([a-z]+))?)?$`,
 );
 
-/** Subresources of the namespace itself, which have the place of a resource in the path. */
-const namespaceParts: ReadonlySet<string> = new Set(["finalize", "status"]);
+/** Subresources of the namespace itself, and namespaces, in the place of a resource in the path. */
+const namespaceParts: ReadonlySet<string> = new Set(["finalize", "status", "namespaces"]);
 /**
  * Subresources that hand out an identity or the cluster's network, or that change a pod around its quota. Answers of
  * `proxy` would also be pages of this server, for a browser.
@@ -49,9 +49,10 @@ export function refusedPath(method: string, path: string, scope: PathScope): str
   }
   if (selfReviews.test(path)) return method === "POST" ? undefined : `${path} accepts only POST.`;
   const [, namespace, resource, , part] = namespaced.exec(path) ?? [];
-  if (namespace === undefined) return `${shown(path)} is not served here; ${served(scope)}`;
+  if (namespace === undefined || namespaceParts.has(resource!)) {
+    return `${shown(path)} is not served here; ${served(scope)}`;
+  }
   if (namespace !== scope.namespace) return `The namespace ${shown(namespace)} is not served here; ${served(scope)}`;
-  if (namespaceParts.has(resource!)) return `The namespace's ${resource} is not served here; ${served(scope)}`;
   if (part !== undefined && refusedParts.has(part)) return `The subresource ${part} is not served here.`;
   return undefined;
 }

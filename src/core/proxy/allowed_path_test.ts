@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SeededRandom } from "../../../tests/simulation/random.ts";
 import { type PathScope, refusedPath } from "./allowed_path.ts";
 import { realmPath } from "./realm_path.ts";
 
@@ -36,6 +37,8 @@ allowed.push(
   ["GET", "/apis/metrics.k8s.io/v1beta1/namespaces/guest-bob/pods"],
   ["GET", `${own}/secrets/sh.helm.release.v1.web.v1`],
   ["GET", `/apis/rbac.authorization.k8s.io/v1/namespaces/guest-bob/roles/system:x`],
+  // A custom resource may have any label as its version and its resource.
+  ["GET", "/apis/storage.azure.com/v1api20230101preview/namespaces/guest-bob/storage-accounts/a"],
   // What Alice lends.
   ["GET", `${keystone}/realms/bob`],
   ["GET", `${keystone}/grants/alice-to-bob`],
@@ -94,6 +97,7 @@ const refused: [string, string][] = [
   ["PUT", `${own}/finalize`],
   ["PUT", `${own}/status`],
   ["GET", `${own}/status`],
+  ["DELETE", `${own}/namespaces/kube-system`],
   // The namespace itself, and what can only be read.
   ["DELETE", own],
   ["PATCH", own],
@@ -113,7 +117,7 @@ const refused: [string, string][] = [
   ["GET", `${own}/pods/..`],
   ["GET", `${own}/./pods`],
   ["GET", `${own}/%2e%2e/guest-alice/pods`],
-  ["GET", `${own}%2fpods`],
+  ["GET", `${own}%2F`],
   ["GET", `${own};a=b/pods`],
   ["GET", `${own}/pods;a`],
   ["GET", `${own}\\pods`],
@@ -158,6 +162,75 @@ Deno.test("path of a long name: parsed at once", () => {
     assert.ok(refusedPath("GET", path, bob));
   }
   assert.ok(performance.now() - began < 500, `${performance.now() - began} ms`);
+});
+
+/** Attributes of a request as the API server finds them (`RequestInfoFactory` of k8s.io/apiserver). */
+function requestInfo(path: string) {
+  const [prefix = "", ...rest] = path.split("/").filter((part) => part !== "");
+  const own = prefix === "apis" ? rest.slice(1) : rest;
+  if ((prefix !== "api" && prefix !== "apis") || own.length < 2) return { isResource: false };
+  const group = prefix === "apis" ? rest[0] : "";
+  let [, ...parts] = own;
+  const verb = parts[0] === "watch" || parts[0] === "proxy" ? parts.shift() : undefined;
+  const namespace = parts[0] === "namespaces" ? parts[1] : undefined;
+  if (namespace !== undefined && parts.length > 2 && !["status", "finalize"].includes(parts[2]!)) {
+    parts = parts.slice(2);
+  }
+  const [resource, name, subresource] = parts;
+  return { isResource: true, group, verb, namespace, resource, name, subresource };
+}
+
+Deno.test("100,000 random paths: each that is allowed is the guest's in the API server's reading, too", () => {
+  const random = new SeededRandom(2);
+  const parts = [
+    ...["api", "apis", "v1", "apps", "namespaces", "guest-bob", "guest-alice", "kube-system", "pods", "web", "exec"],
+    ...["watch", "proxy", "status", "finalize", "token", "keystone.io", "v1alpha1", "realms", "grants", "bob", "alice"],
+    ...[
+      "alice-to-bob",
+      "version",
+      "openapi",
+      "v3",
+      "nodes",
+      "secrets",
+      "authorization.k8s.io",
+      "selfsubjectaccessreviews",
+    ],
+    ...["subjectaccessreviews", "..", ".", "", "%2e", "a;b"],
+  ];
+  const beginnings = [
+    "",
+    "/api/v1",
+    "/apis/apps/v1",
+    own,
+    apps,
+    `${own}/pods/web`,
+    keystone,
+    "/apis/authorization.k8s.io/v1",
+  ];
+  const kinds = { resource: 0, discovery: 0 };
+  for (let round = 0; round < 100_000; round++) {
+    const more = Array.from({ length: random.below(5) }, () => `/${random.of(parts)}`).join("");
+    const path = random.of(beginnings) + more;
+    const method = random.of(["GET", "POST", "DELETE"]);
+    if (refusedPath(method, path, bob) !== undefined) continue;
+    const info = requestInfo(path);
+    const said = JSON.stringify({ method, path, ...info });
+    if (!info.isResource) {
+      kinds.discovery++;
+      assert.ok(method === "GET" && /^\/(version|api|apis|openapi)(\/|$)/.test(path), said);
+      continue;
+    }
+    kinds.resource++;
+    assert.equal(info.verb, undefined, said);
+    assert.ok(!["proxy", "token"].includes(info.subresource ?? ""), said);
+    if (info.resource === "namespaces") {
+      assert.ok(method === "GET" && info.name === "guest-bob" && !info.subresource, said);
+    } else if (info.namespace === undefined) {
+      const isOwn = info.resource === "realms" ? info.name === "bob" : bob.grants.includes(info.name ?? "");
+      assert.ok(method === "GET" ? info.group === "keystone.io" && isOwn : /^selfsubject/.test(info.resource!), said);
+    } else assert.equal(info.namespace, "guest-bob", said);
+  }
+  for (const count of Object.values(kinds)) assert.ok(count > 1000, JSON.stringify(kinds));
 });
 
 const realmPaths: [string, ReturnType<typeof realmPath>][] = [

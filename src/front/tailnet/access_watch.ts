@@ -28,6 +28,8 @@ export class AccessWatch implements Disposable {
   readonly #promised = new Map<string, { end: number; generation: number }>();
   readonly #watched: () => readonly string[];
   readonly #changed = new Set<string>();
+  /** Access of the watched realms at the last look. */
+  #seen = new Map<string, string>();
   #timer: Timer | undefined;
   #queued: Timer | undefined;
 
@@ -81,9 +83,8 @@ export class AccessWatch implements Disposable {
   start(): void {
     this.#timer ??= this.#sources.clock.setTimer(this.#pauseMs(), () => {
       this.#timer = undefined;
-      const realms = this.#watched();
-      if (realms.length === 0) return;
-      this.#tell(realms);
+      if (this.#watched().length === 0) return;
+      this.#look();
       this.start();
     });
   }
@@ -92,6 +93,19 @@ export class AccessWatch implements Disposable {
     this.#unsubscribe.forEach((end) => end());
     this.#timer?.cancel();
     this.#queued?.cancel();
+  }
+
+  /** Reports the watched realms whose access the clock alone has changed. */
+  #look(): void {
+    const before = this.#seen;
+    this.#seen = new Map(
+      this.#watched().map((realm) => {
+        const access = this.of(realm);
+        return [realm, access.is === "open" ? access.account : ""];
+      }),
+    );
+    const changed = [...this.#seen].filter(([realm, seen]) => seen === "" || (before.get(realm) ?? seen) !== seen);
+    if (changed.length > 0) this.#tell(changed.map(([realm]) => realm));
   }
 
   /** Returns the time until the next end of a watched realm, but at most a second. */

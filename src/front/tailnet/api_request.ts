@@ -50,3 +50,6 @@ export function apiRequest(method: string, path: string, query = ""): ApiRequest
     ...(name === undefined ? {} : { name }),
   };
 }
+
+/** Reports whether a path is one of discovery or another one without a resource. */
+export const isDiscovery = (path: string): boolean => apiRequest("GET", path).resource === path;

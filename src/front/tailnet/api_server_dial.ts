@@ -7,6 +7,10 @@ export function dialObstacle({ server, insecureSkipTlsVerify, proxyUrl }: Handov
   if (!server.startsWith("https:")) {
     return `The API server's URL is ${server}, but must begin with https:, because guests' tokens are sent to it.`;
   }
+  if (new URL(server).pathname !== "/") {
+    return `The API server's URL is ${server}, but must have no path: what is there would read guests' tokens, and ` +
+      "wouldn't take them.";
+  }
   if (insecureSkipTlsVerify) {
     return "The API server's certificate is not verified (insecure-skip-tls-verify), so guests' tokens could be " +
       "read. Set certificate-authority-data in the kubeconfig.";

@@ -5,6 +5,7 @@ import { guestNamespace } from "../../core/names.ts";
 import { type ClientHead, parseClientHead } from "../http/client_head.ts";
 import { MalformedMessage } from "../http/malformed.ts";
 import { MessageSource } from "../http/message_source.ts";
+import { isDiscovery } from "./api_request.ts";
 import { ByteStream, type Connection } from "./byte_stream.ts";
 import type { Caller } from "../../core/people/caller.ts";
 import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
@@ -12,7 +13,7 @@ import { foreignSite } from "./host_check.ts";
 import { answerPage } from "./page_answer.ts";
 import { ProxiedConnection } from "./proxied_connection.ts";
 import type { ServerParts, TailnetRefusal } from "./server_parts.ts";
-import { statusAnswer, type WholeAnswer, writtenAnswer } from "./status_answer.ts";
+import { discoveryAnswer, statusAnswer, type WholeAnswer, writtenAnswer } from "./status_answer.ts";
 import type { CutReason, OpenStream } from "./streams.ts";
 import { tailnetAccess } from "./tailnet_access.ts";
 
@@ -30,6 +31,7 @@ export class ClientConnection {
   #followed: Disposable | undefined;
   #giveBack: (() => void) | undefined;
   #stream: { realm: string; account: string; remove: () => void } | undefined;
+  #headMs: number;
   #isIdle = true;
   #isLeaving = false;
   /** Milliseconds on the clock of `performance.now`. */
@@ -47,7 +49,8 @@ export class ClientConnection {
       close: () => this.#close(),
       signal: this.#end.signal,
     });
-    this.#deadline = performance.now() + parts.bounds.headMs;
+    this.#headMs = parts.bounds.headMs;
+    this.#deadline = performance.now() + this.#headMs;
   }
 
   /** StableID of its node; undefined while it is unknown. */
@@ -97,20 +100,17 @@ export class ClientConnection {
   }
 
   async #identify(): Promise<Known> {
-    const { ask, callerOf, seat, follow, bounds } = this.#parts;
+    const { ask, callerOf, seat, follow } = this.#parts;
     const answer = await ask(this.#address, this.#end.signal);
     if ("refused" in answer) {
-      // Nobody of the tailnet: it gets the time of one answer.
-      this.#deadline = Math.min(this.#deadline, performance.now() + bounds.lingerMs);
-      return { ...answer, why: "unknown" };
+      return this.#nobody({ ...answer, why: "unknown" });
     }
     const { realms, isViewer } = callerOf(answer);
     const isStranger = realms.length === 0 && !isViewer;
     if (this.#client.closed) return answer;
     this.#giveBack = seat(answer.stableId, isStranger);
     if (!this.#giveBack) {
-      this.#deadline = Math.min(this.#deadline, performance.now() + bounds.lingerMs);
-      return { refused: "This node has too many connections; close some and try again.", why: "full" };
+      return this.#nobody({ refused: "This node has too many connections; close some and try again.", why: "full" });
     }
     // First, because it ends earlier connections of a node that has another login now, and not this one.
     if (!isStranger) this.#followed = follow(answer);
@@ -118,11 +118,18 @@ export class ClientConnection {
     return answer;
   }
 
+  /** Gives a connection that is refused the time for one head, and for its answer. */
+  #nobody<T>(refusal: T): T {
+    this.#headMs = this.#parts.bounds.nobodyMs;
+    this.#deadline = Math.min(this.#deadline, performance.now() + this.#headMs);
+    return refusal;
+  }
+
   /** Serves one request. Returns false if the connection ends. */
   async #serveNext(asked: Promise<Known>): Promise<boolean> {
     if (!this.#source.hasMore && !await this.#client.ahead()) return false;
     this.#isIdle = false;
-    this.#within(this.#parts.bounds.headMs);
+    this.#within(this.#headMs);
     let head: ClientHead;
     try {
       const text = await this.#source.head();
@@ -232,7 +239,9 @@ export class ClientConnection {
 
   async #refuse(reason: TailnetRefusal, status: number, sentence: string, head?: ClientHead): Promise<boolean> {
     this.#parts.refused(reason);
-    return await this.#respond(statusAnswer(status, sentence), head, true);
+    const target = head && realmPath(head.path);
+    const answer = target && isDiscovery(target.path) ? discoveryAnswer : statusAnswer;
+    return await this.#respond(answer(status, sentence), head, true);
   }
 
   /** Writes an answer of this server. Returns false if the connection ends with it. */

@@ -14,12 +14,13 @@ import {
   type SwitchedResponse,
 } from "../http/response_head.ts";
 import { upstreamHead } from "../http/upstream_head.ts";
+import { isDiscovery } from "./api_request.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { TailnetIdentity } from "../../core/people/tailnet_identity.ts";
 import { RealmTokenError } from "./realm_tokens.ts";
 import type { ServerParts, TailnetRequest } from "./server_parts.ts";
 import { splice, type SpliceSide } from "./splice.ts";
-import { statusAnswer, writtenAnswer } from "./status_answer.ts";
+import { discoveryAnswer, statusAnswer, writtenAnswer } from "./status_answer.ts";
 import type { CutReason } from "./streams.ts";
 
 /** The client's side. */
@@ -244,7 +245,8 @@ export class ProxiedConnection {
       ? said
       : `The API server can't be reached: ${said.replace(/\.$/, "")}.`;
     within(this.#parts.bounds.lingerMs);
-    await client.write(writtenAnswer(statusAnswer(status, sentence), { close: true, head: request.method === "HEAD" }));
+    const answer = (isDiscovery(request.path) ? discoveryAnswer : statusAnswer)(status, sentence);
+    await client.write(writtenAnswer(answer, { close: true, head: request.method === "HEAD" }));
     await client.endWriting();
     return false;
   }

@@ -24,17 +24,20 @@ export interface TailnetBounds {
   bodyMs: number;
   /** Time for a client to read an answer to an unread body. */
   lingerMs: number;
+  /** Time for a connection of nobody to send a head, so that it gets an answer. */
+  nobodyMs: number;
 }
 
 export const tailnetBounds: TailnetBounds = {
   connections: 2048,
   connectionsPerNode: 1024,
   connectionsPerStranger: 8,
-  unknownConnections: 64,
+  unknownConnections: 256,
   headMs: 10_000,
   idleMs: 120_000,
   bodyMs: 60_000,
   lingerMs: 2000,
+  nobodyMs: 500,
 };
 
 /**

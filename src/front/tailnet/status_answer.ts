@@ -41,6 +41,16 @@ export const statusAnswer = (status: number, message: string): WholeAnswer => ({
   }),
 });
 
+/**
+ * Returns an answer to a request for discovery, such as `/api`. There kubectl takes no message from a Status, and none with
+ * status 503.
+ */
+export const discoveryAnswer = (status: number, message: string): WholeAnswer => ({
+  status: status === 503 ? 502 : status,
+  type: "text/plain; charset=utf-8",
+  body: message,
+});
+
 /** Returns the bytes of a response. The connection ends with it if `close` is set. */
 export function writtenAnswer({ status, type, body }: WholeAnswer, { close, head }: { close: boolean; head: boolean }) {
   const bytes = new TextEncoder().encode(body);

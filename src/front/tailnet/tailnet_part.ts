@@ -1,7 +1,7 @@
 /** The front's part on the tailnet: finds this node's place, listens there, and ends with the front. */
 import { type Clock, sleep } from "../../../lib/clock/mod.ts";
 import type { RestClient, ServerTime } from "../../../lib/kubernetes/mod.ts";
-import { LocalClient } from "../../../lib/tailscale/mod.ts";
+import { CertificateKeeper, LocalClient } from "../../../lib/tailscale/mod.ts";
 import type { Settings } from "../../api/mod.ts";
 import type { TailnetPlace } from "../../config.ts";
 import type { Stores } from "../../controllers/stores.ts";
@@ -46,6 +46,8 @@ const lookMs = 10_000;
 const retryMs = 1000;
 /** Time for requests to finish; well within the pod's terminationGracePeriodSeconds. */
 const graceMs = 3000;
+/** Time to wait for a first certificate before plain HTTP is served. */
+const certificateMs = 60_000;
 
 export class TailnetPart {
   readonly #options: TailnetPartOptions;
@@ -53,10 +55,16 @@ export class TailnetPart {
   readonly #access: AccessWatch;
   readonly #client: LocalClient;
   readonly #identities: IdentityWatch;
+  readonly #certificates: CertificateKeeper;
   readonly #server: TailnetServer;
+  /** Callers by identity, until a Realm changes. */
+  #callers = new WeakMap<TailnetIdentity, Caller>();
   #place: NodePlace = { is: "closed", reason: "tailscaled has not reported its state yet" };
   #stopListening: (() => void)[] = [];
+  /** Addresses and certificate of the open listeners; empty: there is none. */
   #listensAt = "";
+  /** Monotonic time from which plain HTTP is served without a certificate. */
+  #plainFrom: number | undefined;
   #said: string | undefined;
 
   constructor(options: TailnetPartOptions) {
@@ -66,8 +74,10 @@ export class TailnetPart {
     const skewMs = () => serverTime.skewMs() ?? 0;
     const access = new AccessWatch({ stores, settings, local, skewMs, clock }, () => this.#streams.realms);
     this.#access = access;
+    stores.realms.subscribe(() => this.#callers = new WeakMap());
     this.#client = new LocalClient({ socket });
     this.#identities = new IdentityWatch({ client: this.#client, clock });
+    this.#certificates = new CertificateKeeper({ client: this.#client, clock });
     const gate = new WhoIsGate({ client: this.#client, clock });
     const accountOf = (realm: string) => {
       const now = access.of(realm);
@@ -118,7 +128,8 @@ export class TailnetPart {
     const obstacle = dialObstacle(api());
     if (obstacle !== undefined) log.warn("The tailnet server is closed: {reason}", { reason: obstacle });
     else {
-      const watching = this.#identities.run(signal);
+      const watching = Promise.all([this.#identities.run(signal), this.#certificates.run(signal)]);
+      this.#certificates.onChange(() => this.#listen());
       while (!signal.aborted) {
         await this.#look(signal);
         await sleep(clock, this.#listensAt === "" ? retryMs : lookMs, signal);
@@ -132,11 +143,15 @@ export class TailnetPart {
 
   #callerOf(identity: TailnetIdentity): Caller {
     const { stores, local } = this.#options;
+    const known = this.#callers.get(identity);
+    if (known) return known;
     const here = local();
-    return callerOf(identity, {
+    const caller = callerOf(identity, {
       realms: stores.realms.list(),
       localRealm: here.kind === "known" ? here.name : undefined,
     });
+    this.#callers.set(identity, caller);
+    return caller;
   }
 
   /** Asks the daemon where to listen. If it can't be asked, open ports stay. */
@@ -153,24 +168,43 @@ export class TailnetPart {
     if (this.#place.is === "closed") {
       this.#close();
       this.#say(this.#place.reason);
-    } else this.#listen(this.#place.addresses, this.#place.dnsName);
+    } else if (await this.#isCertificateAwaited(signal)) {
+      this.#say(`it waits for the certificate of ${this.#place.dnsName}: ${this.#certificates.problem}`);
+    } else this.#listen();
   }
 
-  #listen(addresses: readonly string[], dnsName: string): void {
+  /** Reports whether the tailnet has certificates and the first one may still come: the scheme should not change soon. */
+  async #isCertificateAwaited(signal: AbortSignal): Promise<boolean> {
+    if (this.#listensAt !== "" || this.#certificates.current) return false;
+    const now = this.#options.clock.monotonic();
+    this.#plainFrom ??= now + certificateMs;
+    if (now >= this.#plainFrom) return false;
+    const domains = await this.#client.certDomains({ signal }).catch(() => []);
+    return domains.length > 0 && this.#certificates.current === undefined;
+  }
+
+  #listen(): void {
     const { place: { port }, log } = this.#options;
-    if (this.#listensAt === addresses.join()) return;
+    if (this.#place.is === "closed") return;
+    const { addresses, dnsName } = this.#place;
+    const keys = this.#certificates.current;
+    const at = [...addresses, keys?.certificate ?? ""].join();
+    if (this.#listensAt === at) return;
     this.#close();
     try {
-      for (const hostname of addresses) this.#stopListening.push(this.#server.listen({ hostname, port }).stop);
+      for (const hostname of addresses) this.#stopListening.push(this.#server.listen({ hostname, port }, keys).stop);
     } catch (error) {
       this.#close();
       const said = error instanceof Error ? error.message : String(error);
       return this.#say(`port ${port} of ${addresses.join(" and ")} can't be opened: ${said.replace(/\.$/, "")}`);
     }
-    this.#listensAt = addresses.join();
+    this.#listensAt = at;
     this.#said = undefined;
-    log.info("The tailnet server is at {url}, inside the tailnet's encryption.", {
-      url: `http://${dnsName || addresses[0]}:${port}/k8s`,
+    log.info("The tailnet server is at {url}, {encryption}.", {
+      url: `${keys ? "https" : "http"}://${dnsName || addresses[0]}:${port}/k8s`,
+      encryption: keys
+        ? `with a certificate until ${keys.notAfter.toISOString()}`
+        : "encrypted by the tailnet alone, which has no certificate for it",
     });
   }
 

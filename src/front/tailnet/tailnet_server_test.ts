@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type MadeServer, makeTailnetServer, nodeNamed } from "../../../tests/fixtures/tailnet_clients.ts";
+import { type MadeServer, makeTailnetServer, nodeNamed, RawClient } from "../../../tests/fixtures/tailnet_clients.ts";
+import { makeAuthority, makeServerCertificate } from "../../../tests/lab/lab_certificates.ts";
 import { poll } from "../../../tests/lab/poll.ts";
 
 const becomes = (what: string, value: () => unknown, expected: unknown, withinMs = 5000) =>
@@ -122,8 +123,14 @@ Deno.test("another realm, another namespace, closed access: refused with a Statu
   assert.match(await refusal("/k8s/bob-home/api/v1/secrets"), /is not served here/);
   made.access.set("bob-home", { is: "closed", reason: "GrantEnded", message: "No Grant to bob-home is in force." });
   assert.equal(await refusal(pods), "No Grant to bob-home is in force.");
+  const client = await made.client();
+  await client.get("/k8s/bob-home/api");
+  const { status, head, body } = await client.response();
+  assert.equal(status, 403);
+  assert.match(head, /text\/plain/, "kubectl's discovery reads no Status");
+  assert.equal(body, "No Grant to bob-home is in force.");
   assert.equal(made.upstreamConnections.total, 0);
-  assert.deepEqual(made.refused, ["stranger", "path", "path", "closed"]);
+  assert.deepEqual(made.refused, ["stranger", "path", "path", "closed", "closed"]);
 });
 
 Deno.test("a node that is nobody, and a connection of no node: 403 with the reason, then closed", async () => {
@@ -496,4 +503,37 @@ Deno.test("paths outside /k8s: the page's, with its own headers only; its endles
   made.changed();
   await other.rest();
   await becomes("the cancelled streams", () => cancelled, 2);
+});
+
+Deno.test("with a certificate: HTTPS, also after another certificate has replaced it; open connections continue", async () => {
+  await using made = await makeTailnetServer();
+  const authority = await makeAuthority();
+  const pair = () => makeServerCertificate(authority, { dns: ["localhost"], ip: [] });
+  using client = Deno.createHttpClient({ caCerts: [authority.certificate] });
+  const get = async (port: number) => {
+    const response = await fetch(`https://localhost:${port}/k8s`, { client });
+    assert.equal(response.status, 200);
+    return (await response.json()).lender;
+  };
+  const first = made.server.listen({ hostname: "127.0.0.1", port: 0 }, await pair());
+  assert.equal(await get(first.port), "alice-home");
+  first.stop();
+  made.server.listen({ hostname: "127.0.0.1", port: first.port }, await pair());
+  assert.equal(await get(first.port), "alice-home");
+  using fresh = Deno.createHttpClient({ caCerts: [authority.certificate] });
+  assert.equal(
+    (await (await fetch(`https://localhost:${first.port}/k8s`, { client: fresh })).json()).lender,
+    "alice-home",
+  );
+  const plain = await RawClient.connect(first.port);
+  await plain.get("/k8s");
+  assert.doesNotMatch(await plain.rest(), /HTTP/, "plain HTTP is not answered there");
+  plain.close();
+});
+
+Deno.test("TLS on the plain port: refused at its first byte", async () => {
+  await using made = await makeTailnetServer();
+  const client = await made.client();
+  await client.send(new Uint8Array([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]));
+  assert.match(await client.rest(), /^HTTP\/1.1 400 /);
 });
