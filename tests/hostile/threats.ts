@@ -434,6 +434,17 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
+    threat: "another user of a guest's machine, or a node with the lender's name, comes between a guest and the lender",
+    against:
+      "the kubeconfig of `keystone use` has no secret; its forwarder takes only the certificate from a folder of its " +
+      "owner, and kubectl only the forwarder's. A name that leads elsewhere and a second node of another owner are not " +
+      "used ([ADR 0062](adr/0062-the-guests-kubectl-and-its-ways.md))",
+    left:
+      "users of the machine who can use its tailscaled are the guest's node. Without a certificate of the tailnet, and " +
+      "with tailscaled stopped, the way `direct` sends plain HTTP into the machine's usual network; use `--way forwarder`",
+    triedBy: ["tailnet/use_test.ts: another user of the machine: neither the forwarder's port nor its keys"],
+  },
+  {
     threat: "a node of the tailnet uses the API server as somebody else",
     against:
       "a connection is known by its node alone, never by a header; each has its own connection to the API server, " +

@@ -95,6 +95,24 @@ Deno.test("keystone use on a real tailnet", {
       },
     );
 
+    await step(t, "another user of the machine: neither the forwarder's port nor its keys", async () => {
+      const server = /https:\/\/127\.0\.0\.1:\d+/.exec(await Deno.readTextFile(bob.kubeconfig))![0];
+      const keys = /--allow-read=(\S+)/.exec(await Deno.readTextFile(bob.kubeconfig))![1]!;
+      // Another user's rights, if this test may take them.
+      const asOther = Deno.uid() === 0 ? { uid: 65534, gid: 65534 } : {};
+      const other = (command: string, ...args: string[]) =>
+        new Deno.Command(command, { args, ...asOther, stdout: "piped", stderr: "piped", cwd: "/" }).output();
+      const said = await other("curl", "--silent", "--insecure", "--max-time", "5", `${server}/k8s`);
+      assert.notEqual(said.code, 0);
+      assert.equal(said.stdout.length, 0);
+      if (Deno.uid() === 0) assert.notEqual((await other("cat", `${keys}/client-key.pem`)).code, 0);
+      for await (const { name } of Deno.readDir(keys)) {
+        assert.equal((await Deno.stat(`${keys}/${name}`)).mode! & 0o077, 0, name);
+      }
+      assert.equal((await Deno.stat(keys)).mode! & 0o077, 0);
+      works(await bob.kubectl("get", "pods"));
+    });
+
     await step(t, "with tailscaled's own proxy: kubectl uses it, and no process of this command runs", async () => {
       const began = performance.now();
       works(await carol.use("alice-home", `--port=${port}`));

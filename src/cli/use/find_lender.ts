@@ -79,14 +79,13 @@ async function daemonState(socket: string): Promise<Running | { error: Exit }> {
 /** Where no daemon can be asked, a name that leads to a tailnet address, or a proxy that is given, is enough. */
 async function withoutDaemon(wanted: LenderWanted, socket: string, problem: Exit): Promise<LenderFound> {
   const { lender, port, proxyUrl, way, timeoutMs } = wanted;
-  const names = [lender, lender.replace(/^[^.]+/, "$&-1")];
+  // The owner of a second node is unknown, so that one is used only by its own name.
   const routes: LenderRoute[] = [];
-  if (proxyUrl !== undefined) routes.push(...names.map((name) => proxyRoute(name, port, proxyUrl)));
+  if (proxyUrl !== undefined) routes.push(proxyRoute(lender, port, proxyUrl));
   else if (way === undefined || way === "direct") {
-    for (const dnsName of names) {
-      const addresses = (await addressesOfName(dnsName)).filter(isTailnetAddress);
-      if (addresses.length === 0) continue;
-      routes.push(await directRoute({ dnsName, addresses, stableID: "", online: true }, port));
+    const addresses = (await addressesOfName(lender)).filter(isTailnetAddress);
+    if (addresses.length > 0) {
+      routes.push(await directRoute({ dnsName: lender, addresses, stableID: "", online: true }, port));
     }
   }
   if (routes.length === 0) throw problem;

@@ -21,8 +21,8 @@ const ownerOf = ({ tags, ownerLogin }: TailnetPeer): string | undefined => tags?
 /**
  * Finds the nodes of a lender by a full or short name.
  *
- * A control server gives `NAME-1` to anybody's node with the host name `NAME`. So the second node must have the same
- * owner or tags as the first, or as an earlier use recorded.
+ * A control server gives `NAME-1` to anybody's node with the host name `NAME`, and `NAME` itself once it is free. So all
+ * nodes must have the owner or the tags that an earlier use recorded, and the second one those of the first.
  */
 export function lenderNodes(
   nodes: Iterable<TailnetPeer>,
@@ -43,9 +43,10 @@ export function lenderNodes(
     return { problem: `Several nodes are named ${lender}: ${list}. Use one of these names.` };
   }
   const first = found.find(({ dnsName }) => dnsName.split(".")[0] === label);
-  const owner = first ? ownerOf(first) : recorded;
-  const same = found.filter((each) => each === first || (owner !== undefined && ownerOf(each) === owner));
-  if (same.length === 0) return { problem: missing(lender, peers) };
+  const owner = recorded ?? (first && ownerOf(first));
+  const isFirst = (each: TailnetPeer) => each === first && recorded === undefined;
+  const same = found.filter((each) => isFirst(each) || (owner !== undefined && ownerOf(each) === owner));
+  if (same.length === 0) return { problem: first ? replaced(lender, first, recorded!) : missing(lender, peers) };
   // Nodes that are connected come first, each group with the replica NAME before NAME-1.
   return { nodes: same.toSorted((a, b) => Number(b.online) - Number(a.online)), owner };
 
@@ -54,6 +55,10 @@ export function lenderNodes(
     return here.length > 0 ? here : all;
   }
 }
+
+const replaced = (lender: string, first: TailnetPeer, recorded: string): string =>
+  `The node ${first.dnsName} belongs to ${ownerOf(first) ?? "an unknown owner"} now, and to ${recorded} when it was ` +
+  `first used. If that is right, run keystone use ${lender} --stop, then use it again.`;
 
 function missing(lender: string, peers: readonly TailnetPeer[]): string {
   const names = peers.map(({ dnsName }) => dnsName.split(".")[0]!).filter(Boolean).sort();

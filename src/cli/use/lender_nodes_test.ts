@@ -44,6 +44,16 @@ Deno.test("only the second node is left: the lender's if its owner is the record
   assert.match(found([second], "alice-home", "bob@example.com") as string, /^No node/);
 });
 
+Deno.test("the node belongs to another owner than in an earlier use: not the lender's, until the use is stopped", () => {
+  const taken = node("alice-home", { ownerLogin: "mallory" });
+  assert.match(
+    found([taken], "alice-home", "alice@example.com") as string,
+    /^The node alice-home\.\S+ belongs to mallory now, and to alice@example\.com when .* run keystone use alice-home --stop/,
+  );
+  assert.deepEqual(found([taken, node("alice-home-1")], "alice-home", "alice@example.com"), ["alice-home-1"]);
+  assert.deepEqual(found([node("alice-home")], "alice-home", "alice@example.com"), ["alice-home"]);
+});
+
 Deno.test("full names, capitals and a dot at the end: the same node; this node itself is never the lender", () => {
   for (const name of [`alice-home.${suffix}`, `Alice-Home.${suffix}.`, "ALICE-HOME"]) {
     assert.deepEqual(found([node("alice-home")], name), ["alice-home"]);
