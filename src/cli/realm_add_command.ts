@@ -31,7 +31,7 @@ import {
   type TailnetNodes,
   usualSocket,
 } from "./realm_add/tailnet_nodes.ts";
-import { type CommandAction, type Session, verb } from "./session.ts";
+import { type CommandAction, type Session, verb, yamlOf } from "./session.ts";
 
 interface RealmAddOptions {
   identity?: string;
@@ -113,7 +113,7 @@ async function add(session: Session, options: RealmAddOptions, givenName: string
       const message = options.dryRun ? "Have the API server validate this realm?" : "Create this realm?";
       if (!await dialog.confirm({ message, preset: true })) throw no(nothing);
     }
-    if (!rest) printed(session, realm, "would be created (client dry run)");
+    if (!rest) printManifest(session, realm);
     else {
       const isDryRun = options.dryRun === "server";
       if (!isDryRun) sayIfInterrupted("The realm may have been created. See: keystone realm list");
@@ -314,6 +314,13 @@ async function createRealm(rest: RestClient, realm: Realm, dryRun: boolean): Pro
     querystring: new URLSearchParams({ dryRun: "All" }),
     bodyJson: realm as never,
   }) as unknown as Realm;
+}
+
+/** Prints a Realm that was not sent, as YAML unless -o asks for JSON, so that it can be piped to a file. */
+function printManifest(session: Session, realm: Realm): void {
+  if (session.data(realm)) return;
+  session.note(`Realm ${realm.metadata!.name} would be created (client dry run).`);
+  session.raw(yamlOf(realm));
 }
 
 /** Prints the realm, as the API server returned it. */
