@@ -1,7 +1,15 @@
 import { type Command, Option } from "commander";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { KeystoneV1alpha1Api, type Realm } from "../api/client/keystone.io@v1alpha1.ts";
-import { type RealmSpec, type RealmSubject, trustedNodeAnnotation, type TrustLevel, trustLevels } from "../api/mod.ts";
+import {
+  defaultSettings,
+  type RealmSpec,
+  type RealmSubject,
+  type Settings,
+  trustedNodeAnnotation,
+  type TrustLevel,
+  trustLevels,
+} from "../api/mod.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import type { TailnetPeer } from "../tailnet/tailnet_state.ts";
 import { commandLines, connectionWords } from "./command_words.ts";
@@ -31,7 +39,7 @@ import {
   type TailnetNodes,
   usualSocket,
 } from "./realm_add/tailnet_nodes.ts";
-import { type CommandAction, type Session, verb } from "./session.ts";
+import { type CommandAction, type Session, verb, yamlOf } from "./session.ts";
 
 interface RealmAddOptions {
   identity?: string;
@@ -104,16 +112,18 @@ async function add(session: Session, options: RealmAddOptions, givenName: string
   const asks = canAsk && isIncomplete;
   const given = await givenParts(session, options, givenName, taken, asks);
   const confirms = canAsk && !options.yes && !isClientRun;
+  // A wrong file fails before the first question.
+  const settings = asks || confirms ? await session.settings() : defaultSettings;
   using dialog = asks || confirms ? await openDialog(session) : undefined;
   try {
-    const draft = await draftOf(session, given, taken, asks ? dialog : undefined);
+    const draft = await draftOf(session, given, { taken, settings }, asks ? dialog : undefined);
     const realm = draftedRealm(draft);
-    if (dialog && (asks || confirms)) await sayDraft(session, draft);
+    if (dialog) sayDraft(session, draft, settings);
     if (dialog && confirms) {
       const message = options.dryRun ? "Have the API server validate this realm?" : "Create this realm?";
       if (!await dialog.confirm({ message, preset: true })) throw no(nothing);
     }
-    if (!rest) printed(session, realm, "would be created (client dry run)");
+    if (!rest) printManifest(session, realm);
     else {
       const isDryRun = options.dryRun === "server";
       if (!isDryRun) sayIfInterrupted("The realm may have been created. See: keystone realm list");
@@ -178,7 +188,7 @@ function usable(what: string, problem: string | undefined, conflict?: string): v
 async function draftOf(
   session: Session,
   { options, name: givenName, tailnet, node: named }: GivenParts,
-  taken: TakenNames,
+  { taken, settings }: { taken: TakenNames; settings: Settings },
   dialog: Dialog | undefined,
 ): Promise<RealmDraft> {
   const node = named ??
@@ -191,7 +201,7 @@ async function draftOf(
     throw usageError(`The name is missing, and ${identity.split(".")[0]} can't be one. Use keystone realm add NAME.`);
   }
   const trust = options.trust ??
-    (dialog ? await askTrust(dialog, await session.settings(), node?.self ? "internal" : "public") : "public");
+    (dialog ? await askTrust(dialog, settings, node?.self ? "internal" : "public") : "public");
   const subjects = options.subject ?? (dialog ? await askSubjects(dialog, name) : []);
   if (options.subject) usable("--subject", subjectsProblem(options.subject, name));
   const trusted = options.node ?? node?.stableID;
@@ -206,9 +216,9 @@ async function draftOf(
 }
 
 /** Prints the realm before it is created. */
-async function sayDraft(session: Session, draft: RealmDraft): Promise<void> {
+function sayDraft(session: Session, draft: RealmDraft, settings: Settings): void {
   session.say("");
-  for (const [heading, text] of draftInWords(draft, await session.settings())) {
+  for (const [heading, text] of draftInWords(draft, settings)) {
     session.say(`  ${`${heading}:`.padEnd(9)}${text}`, 9);
   }
   session.say("");
@@ -314,6 +324,13 @@ async function createRealm(rest: RestClient, realm: Realm, dryRun: boolean): Pro
     querystring: new URLSearchParams({ dryRun: "All" }),
     bodyJson: realm as never,
   }) as unknown as Realm;
+}
+
+/** Prints a Realm that was not sent, as YAML unless -o asks for JSON, so that it can be piped to a file. */
+function printManifest(session: Session, realm: Realm): void {
+  if (session.data(realm)) return;
+  session.note(`Realm ${realm.metadata!.name} would be created (client dry run).`);
+  session.raw(yamlOf(realm));
 }
 
 /** Prints the realm, as the API server returned it. */

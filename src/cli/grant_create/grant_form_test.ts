@@ -328,12 +328,12 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a confirmation: is declined by Enter and by Ctrl-C, also without drawing",
+  name: "a confirmation: is declined by Enter, Ctrl-C and the end of the input, also without drawing",
   ignore,
   async fn() {
     await using api = await servedTerms();
     for (const env of [{}, { TERM: "dumb" }] as Record<string, string>[]) {
-      for (const letters of [env.TERM ? "\n" : enter, terminalKeys.interrupt]) {
+      for (const letters of [env.TERM ? "\n" : enter, terminalKeys.interrupt, terminalKeys.end]) {
         const { code, lines } = await keystoneOnTerminal(api.kubeconfig, ["uninstall"], [[
           /Lock out all guests/,
           letters,

@@ -136,10 +136,12 @@ Deno.test("all flags: each is a field; the server's dry run has its query", asyn
   });
 });
 
-Deno.test("client dry run: prints the realm, and needs no API server", async () => {
-  const { code, out } = await keystone(undefined, ["realm", "add", ...carol, "--dry-run=client", "-o", "yaml"]);
-  assert.equal(code, 0);
-  assert.equal((load(out) as { metadata: { name: string } }).metadata.name, "carol-home");
+Deno.test("client dry run: prints the realm as YAML with or without -o, and needs no API server", async () => {
+  for (const format of [[], ["-o", "yaml"]]) {
+    const { code, out } = await keystone(undefined, ["realm", "add", ...carol, "--dry-run=client", ...format]);
+    assert.equal(code, 0);
+    assert.equal((load(out) as { metadata: { name: string } }).metadata.name, "carol-home");
+  }
 });
 
 Deno.test("a list of nodes: a short name is enough, and the node's ID is pinned", async () => {

@@ -229,6 +229,26 @@ Deno.test({
 });
 
 Deno.test({
+  name: "plain, all answers pasted at once: each question gets its own",
+  ignore,
+  async fn() {
+    const { code, posted, text } = await add([[questions[0]!, "3\ntwo\npartner\nnone\nyes\n"]], { env: plain });
+    assert.deepEqual([code, posted[0]?.metadata.name, posted[0]?.spec.trustLevel], [0, "two", "partner"], text);
+  },
+});
+
+Deno.test({
+  name: "a configuration file that can't be read: fails before the first question",
+  ignore,
+  async fn() {
+    const { code, text, posted } = await add([], { args: ["--config", "/nowhere.yaml"] });
+    assert.deepEqual([code, posted], [2, []]);
+    assert.match(text, /\/nowhere\.yaml/);
+    assert.doesNotMatch(text, /Which node/);
+  },
+});
+
+Deno.test({
   name: "many nodes: a part of the name finds them; Enter where nothing matches leads to the name",
   ignore,
   async fn() {
