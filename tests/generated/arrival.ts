@@ -212,6 +212,23 @@ export function miscountedQuota(view: NamespaceView): string | undefined {
   return undefined;
 }
 
+/**
+ * Returns a quota that counts more than it allows. The quota controller computes usage from its caches, and writes it over
+ * what admission has counted since (syncResourceQuota). A claim that is bound triggers that at each of its updates, so
+ * some that are created at the same time are admitted beyond the limit. Nothing here lowers a quota.
+ */
+export function exceededQuota(view: NamespaceView): string | undefined {
+  for (const { metadata, status } of view.of("ResourceQuota")) {
+    for (const [key, limit] of Object.entries<string>(status?.hard ?? {})) {
+      const used = parseQuantity(String(status?.used?.[key] ?? 0)) as Quantity;
+      if (used.compare(parseQuantity(String(limit)) as Quantity) > 0) {
+        return `quota ${metadata.name} admitted ${used} ${key}, more than its ${limit}`;
+      }
+    }
+  }
+  return undefined;
+}
+
 /** Reports whether the quota that refused something has room for it by now, so that the controller's next try succeeds. */
 function hasRoomNow(view: NamespaceView, refusal: string): boolean {
   const [, name = "", requested = ""] = /exceeded quota: ([^,]+), requested: (.*?), used: /.exec(refusal) ?? [];
@@ -249,10 +266,40 @@ function missingClaims(view: NamespaceView): MissingPart[] {
   ).map(({ metadata }) => ({ text: `Claim ${metadata.name} is not bound`, uids: [metadata.uid] }));
 }
 
-/** Waits until the controllers are at rest, and returns whether everything has arrived. */
-export async function isAtRest(view: NamespaceView, applied: readonly AppliedObject[]): Promise<Arrival> {
+/**
+ * Returns a ReplicaSet whose pods were refused and have room by now. Its controller tries them again after a delay that
+ * doubles at each refusal, from 5 ms to 1,000 s (DefaultTypedControllerRateLimiter), or as soon as the ReplicaSet changes.
+ */
+function delayedSet(view: NamespaceView): WatchedObject | undefined {
+  if (!isSettled(view) || miscountedQuota(view) !== undefined) return undefined;
+  return view.of("ReplicaSet").find((set) => {
+    const refusal = view.refusals.get(set.metadata.uid);
+    return activePodsOf(view, set).length < set.spec.replicas && refusal !== undefined &&
+      hasRoomNow(view, refusal.message);
+  });
+}
+
+/** Waits, for a limited time, until the quotas count what there is: answers and admission read their status. */
+export async function quotasCounted(view: NamespaceView): Promise<string | undefined> {
+  const start = performance.now();
+  while (miscountedQuota(view) !== undefined && performance.now() - start < countedWithinMs) await view.next(200);
+  return miscountedQuota(view);
+}
+
+/**
+ * Waits until the controllers are at rest, and returns whether everything has arrived.
+ *
+ * @param retry changes a ReplicaSet, so that its controller's next try comes now rather than after its delay
+ */
+export async function isAtRest(
+  view: NamespaceView,
+  applied: readonly AppliedObject[],
+  retry?: (set: WatchedObject) => Promise<void>,
+): Promise<Arrival> {
   const start = performance.now();
   let arrivedAt: number | undefined;
+  /** Sets that were tried again, with their number of pods then: another try without more pods would end the same. */
+  const retried = new Set<string>();
   while (true) {
     const now = performance.now();
     const missing = missingIn(view, applied);
@@ -262,6 +309,14 @@ export async function isAtRest(view: NamespaceView, applied: readonly AppliedObj
       if (since >= confirmMs && isCounted) return { arrived: true, reasons: [] };
     } else {
       arrivedAt = undefined;
+      const isQuiet = now - Math.max(view.changedAt, start) > rollOutQuietMs;
+      const delayed = retry && isQuiet ? delayedSet(view) : undefined;
+      const key = delayed && `${delayed.metadata.uid} ${activePodsOf(view, delayed).length}`;
+      if (retry && key !== undefined && !retried.has(key)) {
+        retried.add(key);
+        await retry(delayed!);
+        continue;
+      }
       const reasons = finalReasons(view, missing, start, now);
       if (reasons) return { arrived: false, reasons };
     }

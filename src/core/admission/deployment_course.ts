@@ -92,8 +92,19 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
         ? scalerNote(most, ledger.room(wholeLoad(each), most - replicas) + replicas)
         : []),
     ],
+    notes: complete && end.refusedRounds >= slowRounds ? [slowRollOut] : [],
   };
 }
+
+/**
+ * Rounds with refused pods after which a roll-out takes minutes. The controller tries them again at each change of a pod,
+ * about four times a round, and the delay of its own next try doubles each time: 5 ms, 80 ms, 1.3 s, 20 s, up to 1,000 s.
+ */
+const slowRounds = 3;
+const slowRollOut =
+  "There is no room for the whole surge, so new pods come as old ones end, and the ReplicaSet retries " +
+  "ever later: up to 17 minutes a pod. Set spec.strategy.rollingUpdate to maxSurge: 0, maxUnavailable: 1 for a quick " +
+  "roll-out.";
 
 /** Returns the note that an autoscaler wants more than there is room for. */
 export const scalerNote = (most: number, room: number): string[] =>

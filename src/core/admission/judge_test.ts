@@ -90,6 +90,27 @@ Deno.test("a change of the image with a full quota: the roll-out stalls, and goe
   assert.equal(judge(change(web, running(web, 3)), around([cpu("3", "3")])).fits, true);
 });
 
+Deno.test("a roll-out in a full quota that goes on pod by pod: says that it takes long, and without a surge nothing", () => {
+  const web = deployment({ replicas: 6, template: template("1") });
+  const next = (rollingUpdate: Json) =>
+    deployment({
+      replicas: 6,
+      template: template("1", {}, { app: "web", v: "2" }),
+      strategy: { type: "RollingUpdate", rollingUpdate },
+    });
+  const judged = (rollingUpdate: Json, hard = "6") =>
+    judge(change(next(rollingUpdate), running(web, 6)), around([cpu(hard, "6")]));
+  const slow = judged({ maxSurge: "100%", maxUnavailable: 1 });
+  assert.equal(slow.fits, true);
+  assert.match(slow.notes.join(), /up to 17 minutes a pod\. Set spec\.strategy\.rollingUpdate to maxSurge: 0/);
+  for (
+    const quick of [judged({ maxSurge: 0, maxUnavailable: 1 }), judged({ maxSurge: "100%", maxUnavailable: 1 }, "12")]
+  ) {
+    assert.equal(quick.fits, true);
+    assert.deepEqual(quick.notes, []);
+  }
+});
+
 Deno.test("larger pods in an update: the total is compared with the total that is free for it", () => {
   const before = running(deployment({ replicas: 4, template: template("1") }), 4);
   const outcome = judge(

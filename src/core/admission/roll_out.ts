@@ -50,6 +50,8 @@ export interface RollOutEnd {
   noReplicaSet: boolean;
   /** True if the simulation was given up. */
   unfinished: boolean;
+  /** Number of rounds in which some new pods found no room. */
+  refusedRounds: number;
 }
 
 /** Maximum number of steps; with jumps, real roll-outs need less than a hundred. */
@@ -62,10 +64,18 @@ const mostSteps = 2000;
  */
 export function rollOut(state: RollOut, skips = true): RollOutEnd {
   const { next, old } = state;
+  let refusedRounds = 0;
+  const endOf = (noReplicaSet: boolean, unfinished: boolean): RollOutEnd => ({
+    come: Math.min(next.ready, next.wanted),
+    left: old.reduce((sum, { pods }) => sum + pods, 0),
+    noReplicaSet,
+    unfinished,
+    refusedRounds,
+  });
   scale(state);
   if (state.paused) {
     settleAll(state);
-    return endOf(state, false, false);
+    return endOf(false, false);
   }
   if (state.recreate) {
     for (const group of old) {
@@ -74,30 +84,24 @@ export function rollOut(state: RollOut, skips = true): RollOutEnd {
     }
   }
   if (!state.nextExists) {
-    if (state.ledger.takeMost(state.replicaSet, 1) === 0) return endOf(state, true, false);
+    if (state.ledger.takeMost(state.replicaSet, 1) === 0) return endOf(true, false);
     state.nextExists = true;
   }
   if (state.recreate) {
     next.wanted = state.replicas;
     settle(state.ledger, next);
-    return endOf(state, false, false);
+    return endOf(false, false);
   }
   const jumps = new Jumps(state);
   for (let step = 0; step < mostSteps; step++) {
     settleAll(state);
     if (scaleUp(state)) continue;
-    if (!scaleDown(state)) return endOf(state, false, false);
+    if (next.pods < next.wanted) refusedRounds++;
+    if (!scaleDown(state)) return endOf(false, false);
     if (skips) jumps.afterRound();
   }
-  return endOf(state, false, true);
+  return endOf(false, true);
 }
-
-const endOf = ({ next, old }: RollOut, noReplicaSet: boolean, unfinished: boolean): RollOutEnd => ({
-  come: Math.min(next.ready, next.wanted),
-  left: old.reduce((sum, { pods }) => sum + pods, 0),
-  noReplicaSet,
-  unfinished,
-});
 
 /** Deletes and creates pods until the group has as many as wanted, as far as there is room. */
 export function settle(ledger: Ledger, group: ReplicaGroup): void {
