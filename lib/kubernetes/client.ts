@@ -3,6 +3,7 @@ import { abortable } from "./abortable.ts";
 import { type ClientCertificate, type ClientConfig, ConfigError, type Credentials } from "./client_config.ts";
 import { boundedText } from "./bounded_text.ts";
 import type { NodeTransport } from "./node_transport.ts";
+import { parseProxyUrl } from "./proxy_url.ts";
 import { AnswerTooLarge, type ApiError, apiErrorFromResponse, ConnectionError } from "./errors.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
@@ -232,21 +233,20 @@ class HttpRestClient implements ClosableRestClient {
     if (this.#config.readCaCerts && performance.now() - this.#authorities.readAt >= AUTHORITIES_MAX_AGE_MS) {
       await this.#readAuthorities();
     }
+    const { server, tlsServerName, insecureSkipTlsVerify } = this.#config;
+    const byNode = server.startsWith("https:") && (tlsServerName !== undefined || insecureSkipTlsVerify)
+      ? await import("./node_transport.ts")
+      : undefined;
     const present = this.#connections;
     const authorities = this.#authorities.pem;
     if (
       present && present.certificate?.certificate === certificate?.certificate &&
       present.certificate?.key === certificate?.key && present.authorities === authorities
     ) return present.transport;
-    const { tlsServerName, insecureSkipTlsVerify } = this.#config;
-    refuseUnsupported(this.#config);
-    const transport = tlsServerName === undefined && !insecureSkipTlsVerify
-      ? denoTransport(this.#config, authorities, certificate)
-      : (await import("./node_transport.ts")).nodeTransport(this.#config, authorities, certificate);
-    if (this.#closed.signal.aborted) {
-      transport.close();
-      throw this.#closed.signal.reason;
-    }
+    this.#closed.signal.throwIfAborted();
+    const transport = byNode
+      ? byNode.nodeTransport(this.#config, authorities, certificate)
+      : denoTransport(this.#config, authorities, certificate);
     // Running calls on the old connections continue.
     this.#connections?.transport.close();
     this.#connections = { transport, certificate, authorities };
@@ -290,7 +290,7 @@ class HttpRestClient implements ClosableRestClient {
       `${this.#config.server} (${this.#config.source}) didn't respond to ${options.method} ${options.path}: ${
         cause.message.replace(/^error sending request (from \S+ )?for (url )?\S+( \(\S+\))?: /, "")
           .replace(/^\(\S+\): /, "")
-      }${hint(cause.message)}`,
+      }${hint(cause.message, this.#config)}`,
       { cause: error },
     );
   }
@@ -364,25 +364,12 @@ function denoTransport(
   };
 }
 
-/** Refuses what neither transport can do, before a request is sent. */
-function refuseUnsupported({ source, proxyUrl, tlsServerName, insecureSkipTlsVerify }: ClientConfig): void {
-  if (proxyUrl === undefined) return;
-  proxyFrom(proxyUrl, source);
-  if (tlsServerName === undefined && !insecureSkipTlsVerify) return;
-  throw new ConfigError(
-    `The ${source} has a proxy-url together with ${
-      tlsServerName === undefined ? "insecure-skip-tls-verify" : "a tls-server-name"
-    }, which this program can't combine. Set certificate-authority and a server whose host is in its certificate, or ` +
-      `no proxy-url.`,
-  );
-}
-
 function openConnections(
   config: ClientConfig,
   authorities: string | undefined,
   certificate: ClientCertificate | undefined,
 ): Deno.HttpClient {
-  const proxy = config.proxyUrl === undefined ? undefined : proxyFrom(config.proxyUrl, config.source);
+  const proxy = config.proxyUrl === undefined ? undefined : parseProxyUrl(config.proxyUrl, config.source);
   try {
     return Deno.createHttpClient({
       caCerts: authorities === undefined ? [] : [authorities],
@@ -401,22 +388,6 @@ function openConnections(
       { cause: error },
     );
   }
-}
-
-function proxyFrom(proxyUrl: string, source: string): Deno.Proxy {
-  const url = URL.parse(proxyUrl);
-  const transport = url && { "http:": "http", "https:": "https", "socks5:": "socks5" }[url.protocol];
-  if (!url || !transport) {
-    throw new ConfigError(
-      `The proxy-url of ${source} isn't an http, https or socks5 URL. Correct it: kubectl config set-cluster NAME ` +
-        `--proxy-url=http://HOST:PORT`,
-    );
-  }
-  const basicAuth = url.username
-    ? { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
-    : undefined;
-  url.username = url.password = "";
-  return { transport: transport as "http" | "https" | "socks5", url: url.href, ...(basicAuth && { basicAuth }) };
 }
 
 /**
@@ -494,8 +465,13 @@ function isUnknownAuthority({ cause }: Error): boolean {
 
 const UNKNOWN_AUTHORITY = /UnknownIssuer|BadSignature|self-signed certificate|unable to (?:get|verify)/;
 
-function hint(message: string): string {
-  if (UNKNOWN_AUTHORITY.test(message)) return ". Is certificate-authority the CA of this server?";
+function hint(message: string, { caCerts, readCaCerts }: ClientConfig): string {
+  if (UNKNOWN_AUTHORITY.test(message)) {
+    return caCerts === undefined && readCaCerts === undefined
+      ? ". certificate-authority is not set: set it to the CA of this server, or set DENO_TLS_CA_STORE=system,mozilla in " +
+        "the environment to trust this machine's authorities."
+      : ". Is certificate-authority the CA of this server?";
+  }
   if (/NotValidForName|not valid for name|does not match certificate's/.test(message)) {
     return ". The server's certificate doesn't name this host: use a host name or address that it names, or set " +
       "tls-server-name to such a name.";

@@ -3,8 +3,12 @@
  * certificate that isn't checked. Loaded only for such clusters.
  */
 import { Agent, request } from "node:https";
+import { isIP } from "node:net";
 import { Readable } from "node:stream";
+import { connect, type ConnectionOptions } from "node:tls";
 import type { ClientCertificate, ClientConfig } from "./client_config.ts";
+import { openTunnel } from "./proxy_tunnel.ts";
+import { parseProxyUrl } from "./proxy_url.ts";
 
 /** A request as for `fetch`. */
 export interface NodeRequest {
@@ -23,7 +27,7 @@ export interface NodeTransport {
 
 /** Opens connections to the server of the configuration. */
 export function nodeTransport(
-  { tlsServerName, insecureSkipTlsVerify }: ClientConfig,
+  { source, tlsServerName, insecureSkipTlsVerify, proxyUrl }: ClientConfig,
   caCerts: string | undefined,
   certificate: ClientCertificate | undefined,
 ): NodeTransport {
@@ -35,6 +39,26 @@ export function nodeTransport(
     ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
     rejectUnauthorized: !insecureSkipTlsVerify,
   });
+  let isClosed = false;
+  if (proxyUrl !== undefined) {
+    const proxy = parseProxyUrl(proxyUrl, source);
+    agent.createConnection = (options, done) => {
+      const { host, port, servername = "" } = options as ConnectionOptions;
+      openTunnel(proxy, host!, Number(port)).then((socket) => {
+        // The agent would keep it open for the next request.
+        if (isClosed) socket.destroy(new Error("The client was closed."));
+        // A name is for TLS only if it is no address.
+        const secured = connect({
+          ...options as ConnectionOptions,
+          socket,
+          servername: isIP(servername) ? "" : servername,
+        });
+        done!(null, secured);
+      }, (error) => done!(error, undefined as never));
+      // By Node's contract the connection is either returned or given to the callback.
+      return undefined as never;
+    };
+  }
   return {
     fetch: (url, { method, headers, body, signal }) =>
       new Promise((resolve, reject) => {
@@ -52,7 +76,10 @@ export function nodeTransport(
         });
         call.end(body);
       }),
-    close: () => agent.destroy(),
+    close: () => {
+      isClosed = true;
+      agent.destroy();
+    },
   };
 }
 

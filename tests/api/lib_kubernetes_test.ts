@@ -452,7 +452,10 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
     using stranger = createRestClient({ ...config, caCerts: undefined }, { userAgent: USER_AGENT });
     const error = await rejection(whoAmI(stranger));
     assert.ok(error instanceof ConnectionError);
-    assert.match(error.message, /UnknownIssuer. Is certificate-authority the CA of this server\?$/);
+    assert.match(error.message, /UnknownIssuer\. certificate-authority is not set: .*DENO_TLS_CA_STORE=system/);
+    const readCaCerts = () => Promise.reject(new Error("it is gone"));
+    using mistaken = createRestClient({ ...config, caCerts: undefined, readCaCerts }, { userAgent: USER_AGENT });
+    assert.match(String(await rejection(whoAmI(mistaken))), /Is certificate-authority the CA of this server\?$/);
   });
 
   await t.step("many watches and a burst of writes: all events arrive", async () => {
@@ -530,7 +533,7 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
       using stranger = createRestClient({ ...config, caCerts: undefined, tlsServerName: "kubernetes.default.svc" }, {
         userAgent: USER_AGENT,
       });
-      assert.match(String(await rejection(whoAmI(stranger))), /Is certificate-authority the CA of this server\?$/);
+      assert.match(String(await rejection(whoAmI(stranger))), /certificate-authority is not set/);
     },
   );
 
@@ -548,15 +551,75 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
     assert.equal(reads, 1);
   });
 
-  await t.step("proxies: http and socks5, with user and password", async () => {
+  await t.step(
+    "proxies: http and socks5, with user and password, also with another name or an unchecked one",
+    async () => {
+      const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
+      const variants = [
+        config,
+        { ...config, tlsServerName: "kubernetes.default.svc" },
+        { ...config, caCerts: undefined, insecureSkipTlsVerify: true },
+        { ...config, tlsServerName: "elsewhere.example", insecureSkipTlsVerify: true },
+      ];
+      for (const kind of ["http", "socks5"] as const) {
+        for (const variant of variants) {
+          await using proxy = startProxy(kind);
+          const proxyUrl = `${kind}://me:p%40ss@127.0.0.1:${proxy.port}`;
+          using through = createRestClient({ ...variant, proxyUrl }, { userAgent: USER_AGENT });
+          const names = await Promise.all(Array.from({ length: 5 }, () => whoAmI(through)));
+          assert.match(names.join(), /^[^,]+(,[^,]+){4}$/);
+          assert.deepEqual(new Set(proxy.users), new Set(["me:p@ss"]), kind);
+        }
+        await using proxy = startProxy(kind);
+        const proxyUrl = `${kind}://me:p%40ss@127.0.0.1:${proxy.port}`;
+        using wrong = createRestClient({ ...config, tlsServerName: "elsewhere.example", proxyUrl }, {
+          userAgent: USER_AGENT,
+        });
+        assert.match(String(await rejection(whoAmI(wrong))), /doesn't name this host.*tls-server-name/);
+      }
+    },
+  );
+
+  await t.step("a proxy that refuses, or isn't there: the message names the proxy and its reason", async () => {
     const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
-    for (const kind of ["http", "socks5"] as const) {
-      await using proxy = startProxy(kind);
-      using through = createRestClient({ ...config, proxyUrl: `${kind}://me:p%40ss@127.0.0.1:${proxy.port}` }, {
+    const answers = {
+      http: [[/answered 407/, ["HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"]]],
+      socks5: [
+        [/requires another login/, ["\x05\xff"]],
+        [/connection refused/, ["\x05\x00", "\x05\x05\x00\x01\0\0\0\0\0\0"]],
+        [/no SOCKS 5 proxy/, ["HTTP/1.1 400 Bad Request\r\n\r\n"]],
+        [/ended the connection/, []],
+      ],
+    } as const;
+    for (const [kind, cases] of Object.entries(answers)) {
+      for (const [reason, replies] of cases) {
+        using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+        const serving = (async () => {
+          for await (const client of listener) {
+            for (const reply of replies) {
+              await client.read(new Uint8Array(4096));
+              await client.write(Uint8Array.from(reply, (char) => char.charCodeAt(0)));
+            }
+            if (replies.length > 0) await client.read(new Uint8Array(4096)).catch(() => {});
+            client.close();
+          }
+        })().catch(() => {});
+        const proxyUrl = `${kind}://127.0.0.1:${listener.addr.port}`;
+        using through = createRestClient({ ...config, tlsServerName: "kubernetes.default.svc", proxyUrl }, {
+          userAgent: USER_AGENT,
+        });
+        const error = await rejection(whoAmI(through));
+        assert.ok(error instanceof ConnectionError, String(error));
+        assert.match(error.message, new RegExp(`the proxy ${kind}://127\\.0\\.0\\.1:${listener.addr.port}`));
+        assert.match(error.message, reason);
+        listener.close();
+        await serving;
+      }
+      const proxyUrl = `${kind}://127.0.0.1:1`;
+      using absent = createRestClient({ ...config, caCerts: undefined, insecureSkipTlsVerify: true, proxyUrl }, {
         userAgent: USER_AGENT,
       });
-      assert.match(await whoAmI(through), /./);
-      assert.deepEqual(proxy.users, ["me:p@ss"], kind);
+      assert.match(String(await rejection(whoAmI(absent))), /the proxy .*127\.0\.0\.1:1\D.*refused/i);
     }
   });
 
