@@ -143,14 +143,15 @@ export async function installedFindings(
   { base, webhook, definitions }: ShippedManifests,
   now: number,
 ): Promise<DoctorFinding[]> {
-  const [ofBase, ofDefinitions, configuration] = await Promise.all([
+  const [ofBase, ofDefinitions, readWebhook, configuration] = await Promise.all([
     readInstalledObjects(rest, base),
     readInstalledObjects(rest, definitions),
+    readInstalledObjects(rest, webhook),
     webhookConfiguration(rest),
   ]);
-  const ofWebhook = configuration === undefined
-    ? { installed: [], unread: [] }
-    : await readInstalledObjects(rest, webhook);
+  // Its manifests are applied before an operator registers it.
+  const hasWebhook = configuration !== undefined || readWebhook.installed.some(({ live }) => live !== undefined);
+  const ofWebhook = hasWebhook ? readWebhook : { installed: [], unread: [] };
   const commands: InstallCommands = installCommands([...ofBase.installed, ...ofDefinitions.installed]);
   const guards = [...guardFindings(ofBase.installed, commands), ...await namespacedGuardFindings(rest)];
   const roles = [
@@ -168,7 +169,7 @@ export async function installedFindings(
     ...(roles.length > 0 || unread.some(({ kind }) => /Role/.test(kind)) ? roles : [rolesHold()]),
     ...rights,
     ...priorityFindings(ofBase.installed, commands),
-    ...await webhookFindings(rest, configuration, now),
+    ...await webhookFindings(rest, configuration, { isInstalled: hasWebhook, now }),
     ...(configuration ? serviceFindings(configuration, ofWebhook.installed, commands.webhook) : []),
     ...unreadFindings(unread),
   ];

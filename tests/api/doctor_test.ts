@@ -57,12 +57,24 @@ Deno.test("doctor", {
   const { rest } = cluster;
   const { kubectl } = await build(["kubernetes"]);
   const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
+  const { base, webhook, definitions } = shippedManifests();
   const [port] = freePorts(1);
   const place = { url: `https://127.0.0.1:${port}` };
   const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
   await using leaving = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir();
   leaving.defer(() => Deno.remove(folder, { recursive: true }));
+  await step(t, "installed, and no operator has run yet: the rights of its accounts are not questioned", async () => {
+    const { checks } = (await keystone(lab.kubeconfig, ["doctor", "-o", "json"])).json();
+    const of = (wanted: string) => (checks as DoctorFinding[]).filter(({ name }) => name === wanted);
+    assert.deepEqual(of("rights").map(({ status }) => status), ["ok"], JSON.stringify(of("rights")));
+    assert.match(
+      of("rights")[0]!.message,
+      new RegExp(`each of the ${neededRights([...base, ...webhook]).length} rights`),
+    );
+    assert.deepEqual(of("roles").map(({ status }) => status), ["ok"], JSON.stringify(of("roles")));
+    assert.match(of("webhook")[0]!.message, /no operator has registered it/);
+  });
   const operator = await startOperator(lab, {
     kubeconfig,
     realm: "alice-home",
@@ -98,7 +110,6 @@ Deno.test("doctor", {
   };
   const apiOf = (manifest: ShippedObject) =>
     new ResourceApi(rest, apiResourceOf(manifest), manifest.metadata.namespace);
-  const { base, webhook, definitions } = shippedManifests();
   const guards = base.filter(isGuard);
 
   /** Changes an object, returns what `check` finds then, and restores it. */

@@ -29,14 +29,19 @@ export async function webhookConfiguration(rest: RestClient): Promise<Validating
 export async function webhookFindings(
   rest: RestClient,
   configuration: ValidatingWebhookConfiguration | undefined,
-  now: number,
+  { isInstalled, now }: { isInstalled: boolean; now: number },
 ): Promise<DoctorFinding[]> {
   if (configuration === undefined) {
-    return [warn(
-      name,
-      "There is no admission webhook: a refusal by the quota does not name the grant or what would fit.",
-      "See docs/admission.md.",
-    )];
+    const consequence = "a refusal by the quota does not name the grant or what would fit";
+    return [
+      isInstalled
+        ? warn(
+          name,
+          `The admission webhook is installed, but no operator has registered it: ${consequence}.`,
+          "Start the operator with KEYSTONE_WEBHOOK, which registers it: kubectl -n keystone-system get pods",
+        )
+        : warn(name, `There is no admission webhook: ${consequence}.`, "See docs/admission.md."),
+    ];
   }
   const found = [...registered(configuration), ...authorities(configuration, now)];
   return found.length > 0 ? found : [await answer(rest)];
