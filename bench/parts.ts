@@ -10,6 +10,7 @@ import { peerLost } from "./peer_lost.ts";
 import { revocations } from "./revocation.ts";
 import { failovers, type Restart, restart, steady } from "./running.ts";
 import { grantsIn, shapes } from "./shapes.ts";
+import { webhookAnswers } from "./webhook_answers.ts";
 import { distribution, type Summary, summary } from "./statistics.ts";
 
 /** One part. */
@@ -127,6 +128,21 @@ export const parts: Record<string, BenchPart> = {
       if (Deno.env.get("KEYSTONE_E2E") === "require") throw new Error(obstacle);
       run.say(`not run: ${obstacle}`);
       return { latency: { revocation: `not run: ${obstacle}` } };
+    },
+  },
+  // In one process and one run, so that the ratio says what judging costs.
+  webhook: {
+    seconds: { first: 1, each: 6 },
+    run: async (run) => {
+      const { judging, allowing } = await webhookAnswers(run);
+      const [answer, allow] = [distribution(judging), distribution(allowing)];
+      const ratios = judging.map((samples, round) => {
+        const [own, bare] = [distribution([samples]), distribution([allowing[round]!])];
+        return { p50: own.median / bare.median, p99: own.p99.median / bare.p99.median };
+      });
+      return {
+        webhook: { unit: "ms", answer, allow, ratio: columns(ratios) },
+      };
     },
   },
   failover: {

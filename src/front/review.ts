@@ -40,6 +40,8 @@ const review = z.looseObject({
   }),
 });
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 /** Makes a handler for reviews. It never throws, and allows what it can't judge. */
 export function createReviewer({ judge, onReview, onError }: ReviewOptions): Handler {
   const malformed = (status: number, sentence: string): BoundedResponse => {
@@ -84,7 +86,7 @@ export function createReviewer({ judge, onReview, onError }: ReviewOptions): Han
       }
       let parsed;
       try {
-        parsed = review.safeParse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)));
+        parsed = review.safeParse(JSON.parse(utf8.decode(body)));
       } catch (error) {
         return malformed(400, `The body is not an AdmissionReview: ${error instanceof Error ? error.message : error}.`);
       }

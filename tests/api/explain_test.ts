@@ -536,6 +536,107 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     },
   );
 
+  await stepOf("PodDisruptionBudgets: evictions that the API server refuses, and why", async () => {
+    const budget = (name: string, spec: object, app = "calm") => ({
+      apiVersion: "policy/v1",
+      kind: "PodDisruptionBudget",
+      metadata: { name, namespace },
+      spec: { selector: { matchLabels: { app } }, ...spec },
+    });
+    /** Evicts in a dry run, and returns the API server's answer. */
+    const evicted = async (name: string): Promise<string> => {
+      const metadata = { name, namespace };
+      try {
+        await cluster.rest.performRequest({
+          method: "POST",
+          path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
+          querystring: new URLSearchParams({ dryRun: "All" }),
+          bodyJson: { apiVersion: "policy/v1", kind: "Eviction", metadata, deleteOptions: { dryRun: ["All"] } },
+        });
+        return "evicted";
+      } catch (error) {
+        if (!isApiError(error)) throw error;
+        return error.message;
+      }
+    };
+    await apply(deployment("calm", 2, "50m"));
+    await ready("calm", 2);
+    const [first, second] = await placed(pods, "calm") as [string, string];
+    /** Explains until the finding matches; of a refusal the API server says the same. */
+    const evictions = async (pattern: RegExp | undefined, refused: RegExp, ...args: string[]) => {
+      const said = await eventually(`${args.join(" ")}: ${pattern}`, async () => {
+        const said = await admin(...args);
+        const [found] = /^.*evictions: .*$/m.exec(said.out.replace(/\n {4,}/g, " ")) ?? [undefined];
+        return (pattern ? pattern.test(found ?? "") : found === undefined) ? await both(...args) : said.out + said.err;
+      });
+      assert.equal(said.code, 0, said.out);
+      assert.match(await evicted(first), refused);
+    };
+    await apply(budget("half", { minAvailable: 1 }));
+    await evictions(undefined, /^evicted$/, "pod", first);
+    await apply(budget("half", { minAvailable: 2 }));
+    await evictions(
+      /half never allows an eviction: spec\.minAvailable is 2, and it counts 2 pods/,
+      /budget/,
+      "pod",
+      first,
+    );
+    await evictions(/half never allows an eviction/, /budget/, "deployment", "calm");
+    await apply(budget("half", { minAvailable: 1 }));
+    await status(second, { conditions: [{ type: "Ready", status: "False" }] } as PodStatus);
+    await evictions(/half allows no eviction now: 1 of 2 pods is healthy, 1 needed/, /budget/, "pod", first);
+    await status(second, running);
+    await apply(budget("other", { maxUnavailable: 1 }));
+    await evictions(
+      /(half, other|other, half) select the same pod/,
+      /more than one PodDisruptionBudget/,
+      "po",
+      first,
+    );
+    await lab.kubectl(["delete", "pdb", "half", "other", "-n", namespace]);
+    // A pod without a controller has no scale, so a percentage means nothing.
+    const [alone, label] = ["alone", { app: "alone" }];
+    await apply({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: alone, namespace, labels: label },
+      spec: spec("10m"),
+    });
+    await ready("alone", 1);
+    await apply(budget("share", { maxUnavailable: "50%" }, "alone"));
+    const said = await eventually("the budget can't be computed", async () => {
+      const said = await both("pod", alone);
+      return /evictions/.test(said.out) && !/not processed yet/.test(said.out) ? said : said.out;
+    });
+    assert.match(
+      said.out.replace(/\s+/g, " "),
+      /share (allows no eviction, because it can't be computed|never allows an eviction)/,
+    );
+    assert.match(await evicted(alone), /budget/);
+    await lab.kubectl(["delete", "pdb", "share", "-n", namespace]);
+    await remove("pod", alone);
+    await remove("deployment", "calm");
+  });
+
+  await stepOf("pods that a guard of Keystone refuses: its words, and what happens to the pods that run", async () => {
+    const guarded = deployment("guarded", 1, "50m");
+    await apply(guarded);
+    await ready("guarded", 1);
+    const template = { ...guarded.spec.template, spec: { ...spec("50m"), schedulerName: "elsewhere" } };
+    // Guards don't judge changes by accounts outside guest namespaces, such as a GitOps controller's, but each pod.
+    const deployer = await lab.user("system:serviceaccount:default:deployer", { groups: ["system:masters"] });
+    const made = await lab.kubectl(["replace", "-f", "-"], {
+      kubeconfig: deployer,
+      stdin: JSON.stringify({ ...guarded, spec: { ...guarded.spec, template } }),
+    });
+    assert.equal(made.code, 0, made.stderr);
+    const said = await answer(/Guard scheduler refuses each pod: .*schedulerName/, "deployment", "guarded");
+    assert.equal(said.code, 1);
+    assert.match(said.out, /Change the pod template/);
+    assert.match(said.out, /old ReplicaSet guarded-\w+ \(revision 1\): 1 pod of it/);
+    await remove("deployment", "guarded");
+  });
+
   await stepOf("a grant: the same words for lender and guest, and its end", async () => {
     const said = await answer(
       /✓ Grant alice-to-bob is in force\. It ends at 2030-01-01T00:00:00Z/,
@@ -604,7 +705,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     assert.equal(narrow.code, 1, narrow.err);
     assert.match(
       narrow.out,
-      /! not read: You may not read events, limitranges, persistentvolumeclaims, pods, replicasets, resourcequotas in/,
+      /! not read: You may not read events, limitranges, persistentvolumeclaims, poddisruptionbudgets, pods, replicasets, resourcequotas in/,
     );
   });
 });

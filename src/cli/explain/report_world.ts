@@ -20,7 +20,13 @@ import { guideKey, guideName } from "../../core/guest/objects/guide.ts";
 import { warningsAbout } from "../../core/report/event_report.ts";
 import type { ExplainedKind } from "../../core/report/explain_object.ts";
 import type { ReportFinding } from "../../core/report/finding.ts";
-import type { GuideGrant, ReportedEvent, ReportedWorkload, ReportWorld } from "../../core/report/reported_objects.ts";
+import type {
+  GuideGrant,
+  ReportedBudget,
+  ReportedEvent,
+  ReportedWorkload,
+  ReportWorld,
+} from "../../core/report/reported_objects.ts";
 import { isForbidden } from "../grant_summary.ts";
 import { explainedResource } from "./explained_resources.ts";
 
@@ -32,18 +38,33 @@ const events: Resource<KubernetesObject & ReportedEvent> = {
   namespaced: true,
 };
 
+const disruptionBudgets: Resource<KubernetesObject & ReportedBudget> = {
+  group: "policy",
+  version: "v1",
+  kind: "PodDisruptionBudget",
+  plural: "poddisruptionbudgets",
+  namespaced: true,
+};
+
 /** Sorts of objects that some explanations need. */
-export type Needed = "pods" | "replicasets" | "jobs" | "persistentvolumeclaims" | "endpointslices";
+export type Needed =
+  | "pods"
+  | "replicasets"
+  | "jobs"
+  | "persistentvolumeclaims"
+  | "endpointslices"
+  | "poddisruptionbudgets";
 
 const withPods: readonly Needed[] = ["pods", "persistentvolumeclaims"];
+const withBudgets: readonly Needed[] = [...withPods, "poddisruptionbudgets"];
 export const neededBy: Readonly<Record<ExplainedKind | "Grant", readonly Needed[]>> = {
   Grant: ["pods"],
-  Pod: ["persistentvolumeclaims", "replicasets"],
-  Deployment: [...withPods, "replicasets"],
-  StatefulSet: withPods,
+  Pod: ["persistentvolumeclaims", "replicasets", "poddisruptionbudgets"],
+  Deployment: [...withBudgets, "replicasets"],
+  StatefulSet: withBudgets,
   DaemonSet: withPods,
-  ReplicaSet: withPods,
-  ReplicationController: withPods,
+  ReplicaSet: withBudgets,
+  ReplicationController: withBudgets,
   Job: withPods,
   CronJob: [...withPods, "jobs"],
   PersistentVolumeClaim: withPods,
@@ -71,7 +92,7 @@ export async function readReportWorld(
   const when = <T>(plural: Needed, list: () => Promise<T[]>): Promise<T[]> =>
     needed.includes(plural) ? read(plural, list) : Promise.resolve([]);
   const core = new CoreV1Api(rest).namespace(namespace);
-  const [pods, replicaSets, jobs, claims, slices, seen, quotas, limitRanges, grants] = await Promise.all([
+  const [pods, replicaSets, jobs, claims, slices, budgets, seen, quotas, limitRanges, grants] = await Promise.all([
     when<Pod>("pods", () => core.pods.all()),
     when(
       "replicasets",
@@ -80,6 +101,7 @@ export async function readReportWorld(
     when("jobs", () => new ResourceApi(rest, explainedResource("Job"), namespace).all()),
     when<PersistentVolumeClaim>("persistentvolumeclaims", () => core.persistentVolumeClaims.all()),
     when("endpointslices", () => new DiscoveryV1Api(rest).namespace(namespace).endpointSlices.all()),
+    when("poddisruptionbudgets", () => new ResourceApi(rest, disruptionBudgets, namespace).all()),
     read("events", () => new ResourceApi(rest, events, namespace).all()),
     read<ResourceQuota>("resourcequotas", () => core.resourceQuotas.all()),
     read<LimitRange>("limitranges", () => core.limitRanges.all()),
@@ -93,6 +115,7 @@ export async function readReportWorld(
     jobs,
     claims,
     slices,
+    budgets,
     events: seen,
     quotas,
     limitRanges,

@@ -81,7 +81,7 @@ export class Ledger {
   take(load: Load, count = 1): void {
     if (count === 0) return;
     for (const [index, amount] of load) {
-      const free = this.free[index]! - amount * BigInt(count);
+      const free = this.free[index]! - (count === 1 ? amount : amount * BigInt(count));
       const most = this.limits[index]!;
       this.free[index] = free > most ? most : free;
     }
@@ -114,7 +114,9 @@ export function sumLoads(...parts: readonly (readonly [Load, number])[]): Map<nu
   const sum = new Map<number, bigint>();
   for (const [load, count] of parts) {
     if (count === 0) continue;
-    for (const [index, amount] of load) sum.set(index, (sum.get(index) ?? zero) + amount * BigInt(count));
+    for (const [index, amount] of load) {
+      sum.set(index, (sum.get(index) ?? zero) + (count === 1 ? amount : amount * BigInt(count)));
+    }
   }
   return sum;
 }

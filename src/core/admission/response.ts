@@ -83,9 +83,10 @@ function securityWarnings(namespace: string, object: unknown, oldObject: unknown
   const realm = world.realmNamed(realmOfNamespace(namespace) ?? "");
   if (!realm || rulesOf(world.settings, realm).podSecurity !== "restricted") return [];
   const spec = podSpecIn(object);
-  if (spec.containers === undefined || JSON.stringify(spec) === JSON.stringify(podSpecIn(oldObject))) return [];
+  if (spec.containers === undefined) return [];
   const sentence = restrictedSentence(object);
-  return sentence === undefined ? [] : [sentence];
+  // Most pods lack nothing, so that their specs need no comparison.
+  return sentence === undefined || JSON.stringify(spec) === JSON.stringify(podSpecIn(oldObject)) ? [] : [sentence];
 }
 
 function isOwned(object: unknown): boolean {

@@ -15,6 +15,7 @@ import {
 import {
   activePods,
   allReadyText,
+  budgetFinding,
   deletionProblem,
   failedCreate,
   laggingProblem,
@@ -66,6 +67,7 @@ function statusReport(deployment: ReportedWorkload, world: ReportWorld): Report 
       },
       ...conditionFindings(deployment, []),
       ...warningsAbout(deployment, world),
+      ...budgetFinding(deployment.spec?.template?.metadata?.labels, world),
       ...surroundingFindings(world),
     ],
   };
@@ -156,6 +158,7 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
     ...warningsAbout(deployment, world, creation ? [creation.reason] : []).filter(({ what }) =>
       !/ReplicaSetCreateError/.test(what)
     ),
+    ...budgetFinding(deployment.spec?.template?.metadata?.labels, world),
     ...surroundingFindings(world),
   );
   return { problem, good: goodText(name, wanted), chain };

@@ -16,6 +16,7 @@ const nothing: ReportWorld = {
   jobs: [],
   claims: [],
   slices: [],
+  budgets: [],
   events: [],
   quotas: [],
   limitRanges: [],

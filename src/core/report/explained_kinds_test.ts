@@ -14,6 +14,7 @@ const nothing: ReportWorld = {
   jobs: [],
   claims: [],
   slices: [],
+  budgets: [],
   events: [],
   quotas: [],
   limitRanges: [],

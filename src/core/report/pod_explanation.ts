@@ -4,10 +4,12 @@ import { podUsage } from "../guest/pod_usage.ts";
 import { shown } from "../resources/quota_lists.ts";
 import { claimProblem } from "./claim_problem.ts";
 import { warningsAbout } from "./event_report.ts";
-import { problemText, type Report, type ReportFinding, sentence } from "./finding.ts";
+import { type Problem, problemText, type Report, type ReportFinding, sentence } from "./finding.ts";
+import { refusedEviction } from "./disruption_report.ts";
+import { isOverused } from "./quota_report.ts";
 import { claimsOf, isFinished, podFinding } from "./pod_report.ts";
 import { controllerOf, type ReportWorld } from "./reported_objects.ts";
-import { ownerFinding, surroundingFindings } from "./workload_parts.ts";
+import { budgetFinding, ownerFinding, surroundingFindings } from "./workload_parts.ts";
 
 /** @param policies names of the NetworkPolicies that select the pod; undefined: they can't be read */
 export function podExplanation(pod: Pod, policies: readonly string[] | undefined, world: ReportWorld): Report {
@@ -21,7 +23,7 @@ export function podExplanation(pod: Pod, policies: readonly string[] | undefined
   const phase = pod.status?.phase ?? "Pending";
   const problem = finding && (finding.status === "fail" || finding.about === "Terminating")
     ? { reason: `Pod ${name}: ${finding.about}. ${finding.reason}`, remedy: finding.remedy }
-    : undefined;
+    : heldProblem(pod, world);
   const restarts = (pod.status?.containerStatuses ?? []).reduce((sum, { restartCount = 0 }) => sum + restartCount, 0);
   const chain: ReportFinding[] = [
     ...(set && controllerOf(set) ? ownerFinding({ ...set, kind: "ReplicaSet" }) : []),
@@ -34,6 +36,7 @@ export function podExplanation(pod: Pod, policies: readonly string[] | undefined
       }.${pod.status?.message ? ` ${sentence(pod.status.message)}` : ""}`,
     },
     ...(finding ? [{ what: finding.about, status: finding.status, message: problemText(finding) }] : []),
+    ...budgetFinding(pod.metadata?.labels, world, pod),
     ...claimsOf(pod, world).map(({ name, ephemeral, claim }): ReportFinding => {
       const wrong = claim && claimProblem(claim, world);
       return {
@@ -66,5 +69,18 @@ export function podExplanation(pod: Pod, policies: readonly string[] | undefined
     problem,
     good: phase === "Succeeded" ? `Pod ${name} has succeeded.` : `Pod ${name} is running and ready.`,
     chain,
+  };
+}
+
+/** Returns that the pod has to go, and that a PodDisruptionBudget keeps it. */
+function heldProblem(pod: Pod, world: ReportWorld): Problem | undefined {
+  if (isFinished(pod) || !(world.grants?.length === 0 || isOverused(world))) return undefined;
+  const refused = refusedEviction(pod.metadata?.labels, world, pod);
+  const why = world.grants?.length === 0
+    ? `no grant is in force in ${world.namespace}`
+    : "the grants give less than the pods use";
+  return refused && {
+    reason: `Pod ${pod.metadata?.name} has to end, because ${why}. ${refused.reason}`,
+    remedy: `${refused.remedy} When the drain is over, it is deleted all the same.`.trim(),
   };
 }

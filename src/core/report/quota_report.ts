@@ -2,6 +2,7 @@
 import type { ResourceQuota } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { isQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaName } from "../guest/objects/quota.ts";
+import { quotaKey } from "../resources/quota_lists.ts";
 import { fewOf, mostListed, type ReportFinding } from "./finding.ts";
 import type { GuideGrant, ReportWorld } from "./reported_objects.ts";
 
@@ -27,6 +28,15 @@ export const amountsOf = ({ status }: ResourceQuota): QuotaAmount[] =>
     const [used, most] = [String(status?.used?.[key] ?? "0"), String(hard)];
     return { key, used, hard: most, free: left.sign() < 0 ? zero : left };
   });
+
+/** Reports whether pods use more than the grants that are left, so that Keystone evicts some. */
+export const isOverused = ({ quotas }: ReportWorld): boolean =>
+  quotas.filter(({ metadata }) => isOwnQuota(metadata?.name)).some(({ status }) =>
+    Object.entries(status?.hard ?? {}).some(([key, hard]) =>
+      /^(requests\.(?!storage)|limits\.|pods$)/.test(quotaKey(key)) &&
+      quantityOf(status?.used?.[key]).compare(quantityOf(hard)) > 0
+    )
+  );
 
 export const quotaNamed = ({ quotas }: ReportWorld, name: string): ResourceQuota | undefined =>
   quotas.find(({ metadata }) => metadata?.name === name);

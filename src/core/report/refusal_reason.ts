@@ -19,7 +19,7 @@ export interface RefusedObject {
 export function refusalReason(text: string, refused: RefusedObject, world: ReportWorld): Problem {
   const said = withoutNames(text);
   return exceeded(said, refused, world) ?? unset(said, refused) ?? standards(said, refused) ?? range(said, world) ??
-    guard(said) ?? missing(said) ??
+    guard(said, refused) ?? missing(said) ??
     { reason: excerpt(`The API server refuses the ${refused.noun}: ${said}`), remedy: "" };
 }
 
@@ -142,7 +142,13 @@ function range(said: string, { limitRanges }: ReportWorld): Problem | undefined 
   };
 }
 
-function guard(said: string): Problem | undefined {
+function guard(said: string, { noun }: RefusedObject): Problem | undefined {
+  const own = /ValidatingAdmissionPolicy 'keystone-[^']*'.*? denied request: (.*?)\.? \(guard ([a-z-]+)\)/s.exec(said);
+  if (own) {
+    // The object is older than the guard, or a controller outside the namespace wrote it.
+    const stay = noun === "pod" ? "Change the pod template; pods that run stay." : `Change the ${noun} template.`;
+    return { reason: excerpt(`Guard ${own[2]} refuses each ${noun}: ${own[1]}`, 900), remedy: stay };
+  }
   const policy = /ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)$/s.exec(said);
   if (policy) return { reason: excerpt(`Policy ${policy[1]} refuses it: ${policy[2]}`, 900), remedy: "" };
   const hook = /admission webhook "([^"]+)" denied the request: (.*)$/s.exec(said);

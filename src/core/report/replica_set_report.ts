@@ -5,6 +5,7 @@ import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, controllerOf, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
   allReadyText,
+  budgetFinding,
   deletionProblem,
   failedCreate,
   laggingProblem,
@@ -61,6 +62,7 @@ export function replicaSetReport(kind: string, set: ReportedWorkload, world: Rep
       },
       ...groupFindings(groups),
       ...(lacks ? [] : warningsAbout(set, world)),
+      ...budgetFinding(set.spec?.template?.metadata?.labels, world),
       ...surroundingFindings(world),
     ],
   };

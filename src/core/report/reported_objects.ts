@@ -128,6 +128,27 @@ export interface ReportedSlice extends ReportedObject {
   endpoints?: { addresses?: string[]; conditions?: { ready?: boolean } }[];
 }
 
+/** A PodDisruptionBudget. */
+export interface ReportedBudget extends ReportedObject {
+  spec?: {
+    selector?: {
+      matchLabels?: Record<string, string>;
+      matchExpressions?: { key: string; operator: string; values?: string[] }[];
+    };
+    minAvailable?: number | string;
+    maxUnavailable?: number | string;
+    unhealthyPodEvictionPolicy?: string;
+  };
+  status?: {
+    observedGeneration?: number;
+    disruptionsAllowed?: number;
+    currentHealthy?: number;
+    desiredHealthy?: number;
+    expectedPods?: number;
+    conditions?: ReportedCondition[];
+  };
+}
+
 /** An event of the core API. */
 export interface ReportedEvent {
   metadata?: ReportedMetadata;
@@ -151,6 +172,7 @@ export interface ReportWorld {
   jobs: readonly ReportedJob[];
   claims: readonly PersistentVolumeClaim[];
   slices: readonly ReportedSlice[];
+  budgets: readonly ReportedBudget[];
   /** The target of an autoscaler, if it exists. */
   target?: ReportedObject | undefined;
   events: readonly ReportedEvent[];

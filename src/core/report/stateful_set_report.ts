@@ -8,6 +8,7 @@ import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } fro
 import {
   activePods,
   allReadyText,
+  budgetFinding,
   deletionProblem,
   laggingProblem,
   podCounts,
@@ -67,6 +68,7 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
         : []),
       ...groupFindings(groups),
       ...(refused ? [] : warningsAbout(set, world)),
+      ...budgetFinding(set.spec?.template?.metadata?.labels, world),
       ...surroundingFindings(world),
     ],
   };

@@ -1,7 +1,8 @@
 /** Parts that explanations of all workloads share. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { refusedEviction } from "./disruption_report.ts";
 import { lastFailure } from "./event_report.ts";
-import { countText, type Problem, type ReportFinding } from "./finding.ts";
+import { countText, type Problem, problemText, type ReportFinding } from "./finding.ts";
 import { isFinished, isPodReady } from "./pod_report.ts";
 import { otherQuotaFindings } from "./quota_report.ts";
 import { refusalReason, type RefusedObject } from "./refusal_reason.ts";
@@ -84,6 +85,22 @@ export const readyText = (ready: number, wanted: number): string => `${ready} of
 /** Returns that nothing lacks: `all 3 pods are ready`. */
 export const allReadyText = (wanted: number): string =>
   wanted === 1 ? "its pod is ready" : `all ${wanted} pods are ready`;
+
+/** Returns the finding on a PodDisruptionBudget that refuses evictions of pods with these labels. */
+export function budgetFinding(
+  labels: Record<string, string> | undefined,
+  world: ReportWorld,
+  pod?: Pod,
+): ReportFinding[] {
+  const refused = refusedEviction(labels, world, pod);
+  return refused
+    ? [{
+      what: "evictions",
+      status: "warn",
+      message: `${problemText(refused)} Until then drains of nodes wait, and the end of a grant for its drainSeconds.`,
+    }]
+    : [];
+}
 
 /** Returns the findings about what limits the whole namespace. */
 export function surroundingFindings(world: ReportWorld): ReportFinding[] {
