@@ -108,7 +108,7 @@ export async function webhookAnswers({ rounds, say }: EfficiencyRun): Promise<We
   using client = Deno.createHttpClient({ caCerts: [certificates.authorities], http1: true, http2: false });
   const listen = (handler: Handler) => BoundedServer.listen(certificates, { hostname: "127.0.0.1", port: 0, handler });
   await using judge = await listen(judging);
-  await using allower = await listen(allowing);
+  await using allowed = await listen(allowing);
   const ask = async (port: number, body: string): Promise<number> => {
     const startedAt = performance.now();
     const url = `https://127.0.0.1:${port}${webhookPath}`;
@@ -119,16 +119,16 @@ export async function webhookAnswers({ rounds, say }: EfficiencyRun): Promise<We
   };
   const results: WebhookAnswers = { judging: [], allowing: [] };
   for (let round = 0; round < rounds; round++) {
-    const [judged, allowed]: [number[], number[]] = [[], []];
+    const [judged, other]: [number[], number[]] = [[], []];
     for (let count = -warmUps; count < answersEach; count++) {
       const body = reviews[Math.abs(count) % reviews.length]!;
-      const [first, second] = [await ask(judge.port, body), await ask(allower.port, body)];
+      const [first, second] = [await ask(judge.port, body), await ask(allowed.port, body)];
       if (count < 0) continue;
       judged.push(first);
-      allowed.push(second);
+      other.push(second);
     }
     results.judging.push(judged);
-    results.allowing.push(allowed);
+    results.allowing.push(other);
     say(`round ${round + 1} of ${rounds}`);
   }
   return results;

@@ -1,4 +1,4 @@
-/** Connections through a proxy for the transport by `node:https`, which has none of its own. */
+/** Connections through a proxy for the transport by `node:https`, which knows no proxies. */
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect, isIP, type Socket } from "node:net";

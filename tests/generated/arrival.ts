@@ -192,6 +192,9 @@ const isRollingOut = (view: NamespaceView): boolean =>
     view.ownedBy("ReplicaSet", metadata.uid).filter(({ spec }) => spec.replicas > 0).length > 1
   );
 
+/** Keys of amounts of pods. */
+const amountKey = /^((requests|limits)\.(?!storage)|cpu$|memory$)/;
+
 /** Returns a quota that counts other pods than there are: its controller is late, or missed one that came and went. */
 export function miscountedQuota(view: NamespaceView): string | undefined {
   const pods = view.of("Pod");
@@ -206,6 +209,13 @@ export function miscountedQuota(view: NamespaceView): string | undefined {
       const used = status?.used?.[key];
       if (used !== undefined && Number(used) !== count) {
         return `quota ${metadata.name} counts ${used} ${key}, but there are ${count}`;
+      }
+    }
+    // Without pods or claims their amounts are zero, whatever they would be each.
+    for (const [key, used] of Object.entries<string>(status?.used ?? {})) {
+      const of = key.endsWith("requests.storage") ? "persistentvolumeclaims" : amountKey.test(key) ? "pods" : undefined;
+      if (of !== undefined && actual[of] === 0 && parseQuantity(String(used)).sign() > 0) {
+        return `quota ${metadata.name} counts ${used} ${key}, but there are no ${of}`;
       }
     }
   }

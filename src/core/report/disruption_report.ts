@@ -28,7 +28,7 @@ export function refusedEviction(
   }
   const { disruptionsAllowed = 0, currentHealthy = 0, desiredHealthy = 0, expectedPods = 0 } = status;
   if (disruptionsAllowed > 0) return undefined;
-  // An unhealthy pod may go while the others are enough (policyv1.IfHealthyBudget).
+  // An unhealthy pod may go while the others are enough by default (`IfHealthyBudget`).
   const isUnhealthy = pod !== undefined && !isPodReady(pod);
   if (isUnhealthy && (spec.unhealthyPodEvictionPolicy === "AlwaysAllow" || healthyEnough(status))) return undefined;
   const failed = status.conditions?.find(({ type, status, reason }) =>

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { PersistentVolumeClaim, Pod, PodStatus, ResourceQuota } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { refusedEviction } from "./disruption_report.ts";
 import { type ExplainedKind, reportOn } from "./explain_object.ts";
 import { type Explanation, explanationOf } from "./finding.ts";
 import { grantReport, type GrantView } from "./grant_report.ts";
-import type { ReportedEvent, ReportWorld } from "./reported_objects.ts";
+import type { ReportedBudget, ReportedEvent, ReportWorld } from "./reported_objects.ts";
 
 const now = Date.parse("2026-06-01T12:00:00Z");
 const nothing: ReportWorld = {
@@ -79,7 +80,56 @@ const target = { metadata: { name: "db", uid: "db" }, spec: { replicas: 0 }, sta
 const lackingTarget = { ...target, spec: { replicas: 1 } };
 const failedPod = podOf("f", { phase: "Failed", containerStatuses: [] });
 
+const budgetOf = (spec: object, status: object, name = "b"): ReportedBudget => ({
+  metadata: { name, generation: 1 },
+  spec: { selector: { matchLabels: selector }, ...spec },
+  status: { observedGeneration: 1, disruptionsAllowed: 0, ...status },
+});
+const tight = budgetOf({ minAvailable: 1 }, { currentHealthy: 1, desiredHealthy: 1, expectedPods: 1 });
+const unready: PodStatus = { phase: "Running", conditions: [{ type: "Ready", status: "False" }] };
+
 const cases: Case[] = [
+  [
+    "pod that a budget keeps after the last grant",
+    "Pod",
+    podOf("x", ready),
+    { grants: [], budgets: [tight] },
+    false,
+    /^Pod x has to end, because no grant is in force in guest-bob-home\. PodDisruptionBudget b never allows an eviction: spec\.minAvailable is 1, and it counts 1 pod\. Lower spec\.minAvailable, or add pods\. When the drain is over, it is deleted all the same\.$/,
+  ],
+  [
+    "pod that a budget keeps while pods use more than the grants give",
+    "Pod",
+    podOf("x", ready),
+    {
+      quotas: [quotaOf("keystone", { "requests.cpu": "1" }, { "requests.cpu": "2" })],
+      budgets: [budgetOf({ maxUnavailable: "30%" }, { currentHealthy: 2, desiredHealthy: 2, expectedPods: 3 })],
+    },
+    false,
+    /because the grants give less than the pods use\. .*allows no eviction now: 2 of 3 pods are healthy, 2 needed\. It allows one as soon/,
+  ],
+  [
+    "pod of a budget that can't be computed",
+    "Pod",
+    podOf("x", ready),
+    {
+      grants: [],
+      budgets: [budgetOf({}, {
+        conditions: [{ type: "DisruptionAllowed", status: "False", reason: "SyncFailed", message: "no scale of jobs" }],
+      })],
+    },
+    false,
+    /it can't be computed: no scale of jobs\. Set spec\.minAvailable to a number/,
+  ],
+  [
+    "pod of a budget that was not processed",
+    "Pod",
+    podOf("x", ready),
+    { grants: [], budgets: [{ ...tight, status: {} }] },
+    false,
+    /b was not processed yet/,
+  ],
+  ["pod of a budget, and nothing ends", "Pod", podOf("x", ready), { budgets: [tight] }, true, /running and ready/],
   [
     "bound claim",
     "PersistentVolumeClaim",
@@ -779,4 +829,15 @@ Deno.test("the maker of another quota: its owner, its labels, else its field man
 Deno.test("what may not be read: named once", () => {
   const { chain } = explain("Job", object({ completions: 1 }, { active: 1, ready: 1 }), { unread: ["events", "pods"] });
   assert.deepEqual(chain.filter(({ what }) => what === "not read").length, 1);
+});
+
+Deno.test("evictions of a pod that isn't ready: as the eviction API judges them", () => {
+  const evict = (spec: object, status: object) =>
+    refusedEviction(selector, { ...nothing, budgets: [budgetOf(spec, status)] }, podOf("x", unready));
+  const counts = { currentHealthy: 2, desiredHealthy: 2, expectedPods: 3 };
+  assert.equal(evict({}, counts), undefined);
+  const few = evict({}, { ...counts, currentHealthy: 1 })!;
+  assert.match(few.reason, /1 of 3 pods is healthy, 2 needed/);
+  assert.match(few.remedy, /spec\.unhealthyPodEvictionPolicy to AlwaysAllow/);
+  assert.equal(evict({ unhealthyPodEvictionPolicy: "AlwaysAllow" }, { ...counts, currentHealthy: 1 }), undefined);
 });
