@@ -67,7 +67,7 @@ const littleGarbage = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent
 
 function hostOf(url: string): string {
   const { hostname, port, protocol } = new URL(url);
-  return `${hostname}:${port || (protocol === "http:" ? 80 : 443)}`;
+  return `${hostname}:${port || (protocol === "http:" ? 80 : protocol === "socks5:" ? 1080 : 443)}`;
 }
 
 /**

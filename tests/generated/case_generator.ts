@@ -4,6 +4,7 @@ import { type GeneratedCase, type GeneratedStep, guestProfiles } from "./generat
 import type { AnyObject } from "./live_object.ts";
 import { type CaseTerms, changedObject, podTemplateOf } from "./object_changes.ts";
 import { isRestrictedNow, podTemplate } from "./pod_generator.ts";
+import { rareFieldsOf } from "./rare_fields.ts";
 
 /** Returns the case with this index. It depends on nothing else, so that each can be repeated alone. */
 export function generatedCase(seed: number, index: number): GeneratedCase {
@@ -28,6 +29,9 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
   if (ranges.some(({ spec }) => spec.limits.some(({ type }: AnyObject) => type === "Container"))) {
     for (const object of steps.flatMap(({ objects }) => objects)) withoutDefaults(object);
   }
+  // By another random, so that the other parts of a case stay what they are.
+  const rare = rareFieldsOf(randomOf(seed + 0x5eed, index));
+  for (const object of steps.flatMap(({ objects }) => objects)) rare(object);
   const hasDaemons = first.some(({ kind }) => kind === "DaemonSet");
   return {
     seed,

@@ -307,7 +307,8 @@ async function laterRuns(
 ): Promise<Arrival | undefined> {
   const crons = objects.filter(({ kind, spec }) => kind === "CronJob" && !spec.suspend);
   let rest: Arrival | undefined;
-  for (let run = 1; run <= keptByDefault && crons.length > 0; run++) {
+  const kept = Math.max(0, ...crons.map(({ spec }) => spec.successfulJobsHistoryLimit ?? keptByDefault));
+  for (let run = 1; run <= kept; run++) {
     for (const cron of crons) {
       // Of another month, so that its Job has another name.
       const spec = { schedule: `0 0 ${step + 1} ${run + 1} *` };
