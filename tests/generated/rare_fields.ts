@@ -42,7 +42,7 @@ const all: Record<string, (object: AnyObject, value: number) => void> = {
   },
   ttlSecondsAfterFinished: (object, value) => {
     const job = jobIn(object);
-    if (job && object.kind === "CronJob") job.ttlSecondsAfterFinished = [0, 30, 3600, 90][value];
+    if (job && object.kind === "CronJob") job.ttlSecondsAfterFinished = [0, 0, 3600, 90][value];
   },
   successfulJobsHistoryLimit: (object, value) => {
     if (object.kind === "CronJob") object.spec.successfulJobsHistoryLimit = value;

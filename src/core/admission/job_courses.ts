@@ -151,7 +151,9 @@ export function cronJobCourse(place: QuotaPlace, change: Change): Course {
   const goal = sumLoads([itself, 1], [loadWith(kept), 1]);
   const complete = ledger.room(goal, 1) === 1;
   const worst = sumLoads([itself, 1], [loadWith(kept + failed), 1]);
-  const ttl = Number.isSafeInteger(job.ttlSecondsAfterFinished) && (job.ttlSecondsAfterFinished as number) < 60;
+  // Jobs that never end are never deleted.
+  const ttl = job.suspend !== true && Number.isSafeInteger(job.ttlSecondsAfterFinished) &&
+    (job.ttlSecondsAfterFinished as number) < 60;
   const historyText = `It keeps ${kept} finished ${kept === 1 ? "Job" : "Jobs"} (spec.successfulJobsHistoryLimit)`;
   const isHistory = !complete && ledger.room(sumLoads([itself, 1], [loadWith(0), 1]), 1) === 1;
   return {

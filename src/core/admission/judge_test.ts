@@ -111,6 +111,21 @@ Deno.test("a roll-out in a full quota that goes on pod by pod: says that it take
   }
 });
 
+Deno.test("a CronJob whose Jobs are deleted once they end: they count all the same while they are suspended", () => {
+  const cron = (suspend: boolean) => ({
+    apiVersion: "batch/v1",
+    kind: "CronJob",
+    metadata: { name: "tick" },
+    spec: {
+      schedule: "* * * * *",
+      jobTemplate: { spec: { suspend, ttlSecondsAfterFinished: 0, template: template("100m") } },
+    },
+  });
+  const two = around([quota({ "count/jobs.batch": "2" })]);
+  assert.equal(judge(change(cron(false)), two).fits, true);
+  assert.equal(judge(change(cron(true)), two).fits, false);
+});
+
 Deno.test("larger pods in an update: the total is compared with the total that is free for it", () => {
   const before = running(deployment({ replicas: 4, template: template("1") }), 4);
   const outcome = judge(
