@@ -43,7 +43,10 @@ Deno.test("front in a pod: may connect only to the API server, read the handover
   assert.deepEqual(valuesOf(flags, "--allow-net"), ["10.43.0.1:443", "10.42.0.9:9443", "10.42.0.9:8081"]);
   assert.deepEqual(valuesOf(flags, "--allow-read"), [pod.KEYSTONE_HANDOVER, pod.KEYSTONE_CONFIG]);
   const hosts = (proxy: string) =>
-    valuesOf(frontPermissions(config, { folder: pod.KEYSTONE_HANDOVER!, server: "https://10.43.0.1", proxyUrl: proxy }), "--allow-net");
+    valuesOf(
+      frontPermissions(config, { folder: pod.KEYSTONE_HANDOVER!, server: "https://10.43.0.1", proxyUrl: proxy }),
+      "--allow-net",
+    );
   assert.ok(hosts("socks5://me:secret@10.0.0.1")!.includes("10.0.0.1:1080"));
   assert.ok(hosts("http://10.0.0.1")!.includes("10.0.0.1:80"));
 });
