@@ -1,5 +1,5 @@
 /** Verbs that people try, and the commands that do it. */
-import { Command, Help } from "commander";
+import { type Command, Help } from "commander";
 import { nearestName } from "./lists/nearest_name.ts";
 import { verbPath } from "./program_help.ts";
 

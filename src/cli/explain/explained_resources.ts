@@ -69,7 +69,7 @@ function kindOf(word: string): ExplainTarget["kind"] {
     isOf(names[kind].group, names[kind].version)
   );
   if (kind) return kind;
-  const shown = /^(realm|superentit)/.exec(first!)?.[1];
+  const shown = /^(realm|superentity|superentities)/.exec(first!)?.[1];
   if (shown !== undefined) {
     const list = `keystone ${shown === "realm" ? "realm" : "superentity"} list NAME`;
     throw usageError(`The kind ${word} can't be explained. Its state and the reason are in ${list}.`);
