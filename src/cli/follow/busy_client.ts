@@ -11,14 +11,17 @@ import { type LiveLines, wheelAt } from "./live_lines.ts";
 export interface BusySink {
   /** Shows what is being done, and the milliseconds for which it takes; called several times in a second. */
   show(text: string, ms: number): void;
-  /** Removes what is shown. */
+  /** Removes what is shown; the same wait may go on, with the next request. */
   clear(): void;
+  /** Begins another wait. */
+  begin(): void;
 }
 
 /** Returns a sink with one line that changes. */
 export const drawnSink = (lines: LiveLines): BusySink => ({
   show: (text, ms) => lines.show([`${wheelAt(Date.now())} ${text}, ${Math.floor(ms / 1000)} s`]),
   clear: () => lines.clear(),
+  begin: () => {},
 });
 
 /** Returns a sink that writes a line when a wait has become long, and again ever less often. */
@@ -30,7 +33,8 @@ export function writtenSink(write: (line: string) => void): BusySink {
       write(`Still working (${Math.floor(ms / 1000)} s): ${text}.`);
       nextMs = Math.max(10_000, Math.min(ms * 3, ms + 60_000));
     },
-    clear: () => {
+    clear: () => {},
+    begin: () => {
       nextMs = 0;
     },
   };
@@ -106,7 +110,10 @@ export class BusyLine {
   async #during<S, T>(list: Map<symbol, S>, what: S, work: () => Promise<T>): Promise<T> {
     const id = Symbol();
     const now = performance.now();
-    if (this.#isIdle && now - this.#lastEnd > gapMs) this.#since = now;
+    if (this.#isIdle && now - this.#lastEnd > gapMs) {
+      this.#since = now;
+      this.#sink.begin();
+    }
     list.set(id, what);
     this.#timer ??= setInterval(() => this.#show(), frameMs);
     try {

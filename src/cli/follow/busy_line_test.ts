@@ -141,7 +141,11 @@ Deno.test("a long wait off a terminal: is said at 2 s and 10 s, then ever less o
   const sink = writtenSink((line) => lines.push(line));
   for (let ms = 2000; ms <= 200_000; ms += 120) sink.show("reading pods", ms);
   assert.deepEqual(lines.map((line) => Number(/\((\d+) s\)/.exec(line)![1])), [2, 10, 30, 90, 150]);
+  // Between the requests of one wait, and while credentials are asked for, a drawn line goes away.
   sink.clear();
+  sink.show("reading pods", 200_100);
+  assert.equal(lines.length, 5);
+  sink.begin();
   sink.show("reading nodes", 2000);
   assert.equal(lines.at(-1), "Still working (2 s): reading nodes.");
 });
