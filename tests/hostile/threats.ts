@@ -492,7 +492,7 @@ export const threats: readonly Threat[] = [
       "SuperEntities; it can refuse workloads of guests and changes of Grants and Realms, and it has the webhook's " +
       "serving key; enforcement doesn't depend on it",
     triedBy: [
-      "hostile/realm_tokens_test.ts",
+      "hostile/front_tokens_test.ts",
       "api/webhook_test.ts: the front's credentials: can't write anything or read a Secret",
       "api/webhook_test.ts: the front is down: the quota still applies, and grants begin and end",
     ],
