@@ -10,7 +10,7 @@ import { freePorts } from "../lab/ports.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { isJudged } from "./reviewed.ts";
 import { hostileOperator } from "./hostile_scene.ts";
-import { startStranger } from "./stranger.ts";
+import { startStranger } from "./attacker_process.ts";
 
 const attackMs = 12_000;
 /** Memory limits of the containers in the chart, less the memory of an idle Deno. */

@@ -375,7 +375,7 @@ export const threats: readonly Threat[] = [
       "node has opened a connection, and an odd answer is nobody; open connections are asked about again ([ADR " +
       "0058](adr/0058-who-a-connection-acts-for.md))",
     left:
-      "whoever edits the tailnet's policy, tags or logins, and everyone who uses a guest's node. Local processes that " +
+      "editors of the tailnet's policy, tags and logins, and everyone who uses a guest's node. Local processes that " +
       "flood the port of a userspace tailscaled keep new guests out",
     triedBy: ["tailnet/callers_test.ts"],
   },

@@ -176,27 +176,27 @@ Deno.test("caller: an empty field of the identity matches no empty field of a Re
   }
 });
 
-Deno.test("a stranger is told its node, its login and what would let it in, and no realm's name", () => {
+Deno.test("a stranger gets its node, its login and what would admit it, and no realm's name", () => {
   const said = (answer: Answer) => strangerSentence(callerFor(answer, [verified({ name: "secret-realm" })]));
   const policy = "the tailnet's policy can grant it keystone.io/cap/realm with the realm's name.";
   assert.equal(
     said(laptop),
     "Node bobs-laptop.tailnet-name.ts.net (nLAP1CNTRL) with login bob@example.com acts for no realm here. " +
-      `To let it in, the lender adds {login: bob@example.com} to spec.people of your Realm, or ${policy}`,
+      `To admit it, the lender adds {login: bob@example.com} to spec.people of your Realm, or ${policy}`,
   );
   assert.equal(
     said({ node: { ...laptop.node, Tags: ["tag:ci", "tag:b"] } }),
     "Node bobs-laptop.tailnet-name.ts.net (nLAP1CNTRL) with tags tag:b, tag:ci acts for no realm here. " +
-      `To let it in, the lender adds {tag: tag:b} to spec.people of your Realm, or ${policy}`,
+      `To admit it, the lender adds {tag: tag:b} to spec.people of your Realm, or ${policy}`,
   );
   assert.equal(
     said({ node: { ...laptop.node, Hostinfo: { ShareeNode: true } } }),
     "Node nLAP1CNTRL with login bob@example.com, of another tailnet, acts for no realm here. " +
-      `To let it in, the lender adds {login: bob@example.com, stableID: nLAP1CNTRL} to spec.people of your Realm, or ${policy}`,
+      `To admit it, the lender adds {login: bob@example.com, stableID: nLAP1CNTRL} to spec.people of your Realm, or ${policy}`,
   );
   assert.equal(
     said({ ...laptop, login: "" }),
-    `Node bobs-laptop.tailnet-name.ts.net (nLAP1CNTRL) with no login acts for no realm here. To let it in, ${policy}`,
+    `Node bobs-laptop.tailnet-name.ts.net (nLAP1CNTRL) with no login acts for no realm here. To admit it, ${policy}`,
   );
   assert.match(said({ node: { StableID: "" } }), /^The tailnet reports no identity for this node/);
 });

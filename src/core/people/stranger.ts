@@ -3,7 +3,7 @@ import { realmCapability } from "../../api/mod.ts";
 import type { Caller } from "./caller.ts";
 import type { TailnetIdentity } from "./tailnet_identity.ts";
 
-/** Returns the sentences for a stranger: the node, and what would let it in. They name no realm. */
+/** Returns the sentences for a stranger: the node, and what would admit it. They name no realm. */
 export function strangerSentence({ identity }: Pick<Caller, "identity">): string {
   if (identity.stableId === "" || identity.addresses.length === 0) {
     return "The tailnet reports no identity for this node, so it acts for no realm. Log it in to the tailnet again.";
@@ -24,6 +24,6 @@ function remedyFor({ stableId, login, tags, isShared }: TailnetIdentity): string
     : login === ""
     ? undefined
     : `login: ${login}${isShared ? `, stableID: ${stableId}` : ""}`;
-  if (entry === undefined) return `To let it in, ${capability}.`;
-  return `To let it in, the lender adds {${entry}} to spec.people of your Realm, or ${capability}.`;
+  if (entry === undefined) return `To admit it, ${capability}.`;
+  return `To admit it, the lender adds {${entry}} to spec.people of your Realm, or ${capability}.`;
 }

@@ -102,7 +102,7 @@ Deno.test("identities: a heartbeat asks nothing; a burst of changes asks at most
   assert(asked >= 9 && asked <= 11, String(asked));
 });
 
-Deno.test("identities: changed capabilities are told with the identity", async () => {
+Deno.test("identities: changed capabilities are reported with the identity", async () => {
   await using world = new World();
   using _open = world.open();
   await world.clock.advance(0);
@@ -159,7 +159,7 @@ Deno.test("identities: the daemon can't be asked: tried every second, and over a
   assert.deepEqual(world.told, ["nBOB1CNTRL: over"]);
 });
 
-Deno.test("identities: the daemon answers again in time: nothing is told", async () => {
+Deno.test("identities: the daemon answers again in time: nothing is reported", async () => {
   await using world = new World();
   using _open = world.open();
   await world.clock.advance(0);

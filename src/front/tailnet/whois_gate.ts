@@ -76,7 +76,7 @@ export class WhoIsGate {
    * @param signal aborts when the connection closes, so that a closed one is not asked about
    */
   async ask(address: string, signal: AbortSignal): Promise<TailnetIdentity | GateRefusal> {
-    const { ip, port } = endpointOf(address);
+    const ip = hostOf(address);
     if (ip === "127.0.0.1") return await this.#askAboutLoopback(address, signal);
     if (ip === undefined || !this.#isAddress(ip)) return elsewhere;
     using turn = await this.#direct.take(signal);
@@ -161,9 +161,8 @@ const noIdentity: GateRefusal = {
   reason: "NoIdentity",
 };
 
-/** Splits `ip:port` or `[ip]:port`. */
-function endpointOf(text: string): { ip?: string; port?: number } {
-  const [, v6, v4, port] = /^(?:\[([0-9a-f:]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(text) ?? [];
-  const ip = v6 ?? v4;
-  return ip === undefined ? {} : { ip, port: Number(port) };
+/** Returns the address of `ip:port` or `[ip]:port`; undefined for other texts. */
+function hostOf(text: string): string | undefined {
+  const [, v6, v4] = /^(?:\[([0-9a-f:]+)\]|([0-9.]+)):[1-9][0-9]{0,4}$/.exec(text) ?? [];
+  return v6 ?? v4;
 }

@@ -3,7 +3,7 @@
  * operator and the front are separate processes with their shipped rights and permissions, and all guards are in force.
  */
 import { prepared } from "../../fixtures/test_operator.ts";
-import { startStranger } from "../../hostile/stranger.ts";
+import { startStranger } from "../../hostile/attacker_process.ts";
 import { startLab } from "../../lab/lab.ts";
 import { randomOf, SeededRandom } from "../../simulation/random.ts";
 import { stateDifferences } from "../../specs/cluster_view.ts";
