@@ -545,7 +545,7 @@ Deno.test("the admission webhook", {
     assert.ok(items.length > 0, "the front's token works");
     const may = await rightsOf(rest);
     const writes = may.filter(({ verbs }) => verbs.some((verb) => !["list", "watch"].includes(verb)));
-    // Only of the realms' accounts: tests/hostile/realm_tokens_test.ts attacks the fence.
+    // Only of the realms' accounts: tests/hostile/front_tokens_test.ts attacks the fence.
     const onTokens = { verbs: ["create"], apiGroups: [""], resources: ["serviceaccounts/token"] };
     assert.deepEqual(writes, [onTokens]);
     assert.ok(may.length >= 5, JSON.stringify(may));

@@ -476,12 +476,12 @@ export const threats: readonly Threat[] = [
     against:
       "its token can read only the objects that its answers depend on, and expires after ten minutes; of tokens it can " +
       "create only those of realms with access, and a policy refuses all its other writes; the operator reads nothing " +
-      "that the front writes; tailscaled lets it change nothing",
+      "that the front writes; at tailscaled it may change nothing",
     left: "until it is stopped it can act as the guests of any realm with access, and approve for members of " +
       "SuperEntities; it can refuse workloads of guests and changes of Grants and Realms, and it has the webhook's " +
       "serving key; enforcement doesn't depend on it",
     triedBy: [
-      "hostile/realm_tokens_test.ts",
+      "hostile/front_tokens_test.ts",
       "api/webhook_test.ts: the front's credentials: can't write anything or read a Secret",
       "api/webhook_test.ts: the front is down: the quota still applies, and grants begin and end",
     ],
