@@ -14,6 +14,19 @@ import { bodyBytes, randomHead, readHead } from "../support/random_heads.ts";
 const connections = 100;
 const most = 30;
 
+/** Gives the account `default` rights in its namespace for a while. */
+async function allowed(lab: Awaited<ReturnType<typeof sharedLab>>): Promise<AsyncDisposable> {
+  const binding = ["rolebinding", "request-heads", "-n", "default"];
+  const { stderr } = await lab.kubectl([
+    "create",
+    ...binding,
+    "--clusterrole=edit",
+    "--serviceaccount=default:default",
+  ]);
+  assert.equal(stderr, "");
+  return { [Symbol.asyncDispose]: async () => void await lab.kubectl(["delete", ...binding]) };
+}
+
 Deno.test("request heads on a real API server", async (t) => {
   await using lab = await sharedLab();
   const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
@@ -87,6 +100,22 @@ Deno.test("request heads on a real API server", async (t) => {
       const found = await responses(text, targets.map(() => ({ method })));
       assert.equal(found.length, targets.length, method);
     }
+  });
+
+  await t.step("300 unknown fields: a warning for each, in more headers than a request may have", async () => {
+    await using _ = await allowed(lab);
+    const fields = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`a${at}`, 1]));
+    const body = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "warned" }, ...fields });
+    const head = parseClientHead([
+      "POST /api/v1/namespaces/default/configmaps?fieldValidation=Warn&dryRun=All HTTP/1.1",
+      ...["Host: lender", "Content-Type: application/json", `Content-Length: ${body.length}`],
+    ].join("\r\n"));
+    const [answer] = await responses(upstreamHead(head, { path: head.path, host: url.host, authorization }) + body, [
+      head,
+    ]);
+    assert.equal(answer!.response.status, 201, answer!.body);
+    const warnings = answer!.response.headers.filter(([name]) => name === "warning").length;
+    assert.ok(warnings > 64, `${warnings}`);
   });
 
   await t.step("token among a WebSocket's protocols: the API server takes it, so the front refuses it", async () => {

@@ -4,7 +4,7 @@ import { malformed, type MessageSide } from "./malformed.ts";
 /** Maximum bytes of a head. */
 export const longestHead = 64 * 1024;
 
-const lineFeed = 10, carriageReturn = 13;
+const tab = 9, lineFeed = 10, carriageReturn = 13;
 
 /** Returns one character for each byte (Latin-1). */
 export function latin1Text(bytes: Uint8Array): string {
@@ -63,9 +63,13 @@ export class HeadReader {
     const expectsLineFeed = this.#matched % 2 === 1;
     if (byte === lineFeed && expectsLineFeed) this.#matched++;
     else if (byte === carriageReturn && !expectsLineFeed) this.#matched++;
-    else if (expectsLineFeed || byte < 32 || byte === 127 || (byte > 127 && this.#side === "request")) {
+    else if (expectsLineFeed || !this.#mayHave(byte)) {
       throw malformed(this.#side, "The head has a byte that is not allowed: lines end in CR LF, and text is ASCII.");
     } else this.#matched = 0;
+  }
+
+  #mayHave(byte: number): boolean {
+    return byte >= 32 && byte < 127 || this.#side === "response" && (byte === tab || byte > 127);
   }
 
   #append(bytes: Uint8Array): void {

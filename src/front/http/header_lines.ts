@@ -1,32 +1,46 @@
 /** Header lines of requests and responses, read by the same strict rules. */
 import { malformed, type MessageSide } from "./malformed.ts";
 
-/** Maximum number of headers. */
-const mostHeaders = 64;
-
-const headerName = /^[A-Za-z][A-Za-z0-9-]{0,127}$/;
-/** ASCII in requests; the API server's warnings may have other bytes. */
-const headerValue = { request: /^[\x20-\x7e]*$/, response: /^[\x20-\x7e\x80-\xff]*$/ };
+/**
+ * Rules of each side. Only requests are untrusted; the API server sends up to some hundred warnings, each in a line, and
+ * passes headers of other servers on.
+ */
+const rules = {
+  request: { most: 64, name: /^[A-Za-z][A-Za-z0-9-]{0,127}$/, value: /^[\x20-\x7e]*$/ },
+  response: { most: 1024, name: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, value: /^[\t\x20-\x7e\x80-\xff]*$/ },
+};
 
 /**
- * Parses header lines into pairs of a lower-case name and a value without surrounding spaces. Names have letters, digits
- * and hyphens only: an underscore could be read as a hyphen, and a space before the colon as a part of the name.
+ * Parses header lines into pairs of a lower-case name and a value without surrounding spaces. In requests, names have
+ * letters, digits and hyphens only: an underscore could be read as a hyphen, and a space before the colon as a part of
+ * the name.
  *
  * @throws {MalformedMessage}
  */
 export function headerLines(lines: readonly string[], side: MessageSide): [name: string, value: string][] {
-  if (lines.length > mostHeaders) {
-    throw malformed(side, `The head has ${lines.length} headers; at most ${mostHeaders} are allowed.`, 431);
+  const { most, name: nameRule, value: valueRule } = rules[side];
+  if (lines.length > most) {
+    throw malformed(side, `The head has ${lines.length} headers; at most ${most} are allowed.`, 431);
   }
   return lines.map((line) => {
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(colon, 0));
     const value = line.slice(colon + 1);
-    if (!headerName.test(name) || !headerValue[side].test(value)) {
+    if (!nameRule.test(name) || !valueRule.test(value)) {
       throw malformed(side, "Each header line must be NAME: VALUE, with letters, digits and hyphens in the name.");
     }
-    return [name.toLowerCase(), value.trim()];
+    return [name.toLowerCase(), trimmed(value)];
   });
+}
+
+/** Returns a value without surrounding spaces and tabs. `trim` would take a byte of a character, too. */
+function trimmed(value: string): string {
+  const isSpace = (at: number) => value[at] === " " || value[at] === "\t";
+  let from = 0;
+  let to = value.length;
+  while (from < to && isSpace(from)) from++;
+  while (from < to && isSpace(to - 1)) to--;
+  return value.slice(from, to);
 }
 
 /** Parses the body's length. @throws {MalformedMessage} */
@@ -49,6 +63,6 @@ export function isChunked(value: string | undefined, hasLength: boolean, side: M
 export function connectionOptions(value: string | undefined, side: MessageSide): string[] {
   if (value === undefined || value === "") return [];
   const options = value.toLowerCase().split(",").map((option) => option.trim());
-  if (options.every((option) => headerName.test(option))) return options;
+  if (options.every((option) => rules[side].name.test(option))) return options;
   throw malformed(side, "The header connection must be a list of names.");
 }

@@ -54,7 +54,7 @@ const singleHeaders = [
  */
 export function parseResponseHead(text: string, request: Pick<ClientHead, "method" | "upgrade">): ResponseHead {
   const [first = "", ...lines] = text.split("\r\n");
-  const [, code] = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\x20-\x7e]*)?$/.exec(first) ?? [];
+  const [, code] = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(first) ?? [];
   if (code === undefined) throw new BadResponse("The API server's status line is malformed.");
   const status = Number(code);
   const headers = headerLines(lines, "response");

@@ -155,6 +155,23 @@ Deno.test("client's response head: rebuilt from the list; a browser gets no page
   ]);
 });
 
+Deno.test("response with 400 warnings, as of unknown fields: all of them pass", () => {
+  const warnings = Array.from({ length: 400 }, (_, at) => `Warning: 299 - "unknown field a${at}"`);
+  const head = read(ok("Content-Length: 0", ...warnings));
+  assert.ok(head.kind === "final");
+  assert.equal(clientResponseHead(head, { close: false }).match(/^warning: /gm)?.length, 400);
+});
+
+Deno.test("response with headers of another server's taste: they are dropped, and the rest passes", () => {
+  const head = read(
+    ok("Content-Length: 0", "X_Other: a", "X.Other: a", "ETag: a\tb", "Warning:\t\xc3\xa0 ", "Content_Length: 5"),
+  );
+  assert.ok(head.kind === "final");
+  assert.deepEqual(head.body, { kind: "length", length: 0 });
+  assert.doesNotMatch(clientResponseHead(head, { close: false }), /x.other|content_length/);
+  assert.match(clientResponseHead(head, { close: false }), /^etag: a\tb\r\nwarning: \xc3\xa0$/m);
+});
+
 Deno.test("client's response head: HEAD keeps the length of the body that isn't sent", () => {
   const head = read(ok("Content-Length: 5"), { method: "HEAD" });
   assert.ok(head.kind === "final");
