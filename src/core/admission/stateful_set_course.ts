@@ -47,6 +47,9 @@ interface Ranks {
   inRange: Load;
   beyond: Load;
   terminating: Load;
+  /** Claims of ephemeral volumes that pods in the range wait for, and the number of these pods. */
+  awaited: Load;
+  waiting: number;
 }
 
 /** Ordinals that are looked at one by one; more than that need all their claims. */
@@ -103,6 +106,10 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
     if (ledger.takeMost(itself, 1) + ledger.takeMost(revision, 1) < 2) {
       return { complete: false, come: ranks.count, stall: undefined };
     }
+    if (ledger.takeMost(ranks.awaited, 1) < 1) {
+      const stall = { load: ranks.awaited, free: ledger.free, kind: "order" as const };
+      return { complete: false, come: ranks.count - ranks.waiting, stall };
+    }
     return orderedRun(ledger, replicas, parts, unknownClaims);
   };
   let end = run(true);
@@ -119,7 +126,7 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
     wholeLoad(each),
     ranks.outdated,
   ]);
-  const goal = sumLoads([itself, 1], [revision, 1], [updated, 1], [newPods, 1], [claims.load, 1]);
+  const goal = sumLoads([itself, 1], [revision, 1], [updated, 1], [newPods, 1], [claims.load, 1], [ranks.awaited, 1]);
   return {
     wanted: replicas,
     come: end.come,
@@ -180,7 +187,15 @@ interface RankOptions {
 function ranksOf(place: QuotaPlace, change: Change, options: RankOptions): Ranks {
   const { before, after, present } = change;
   const { replicas, start, updateFrom, same, each, earlier } = options;
-  const none = { ordinals: undefined, outdated: 0, outdatedLoad: noLoad, beyond: noLoad, terminating: noLoad };
+  const none = {
+    ordinals: undefined,
+    outdated: 0,
+    outdatedLoad: noLoad,
+    beyond: noLoad,
+    terminating: noLoad,
+    awaited: noLoad,
+    waiting: 0,
+  };
   if (before === undefined) return { ...none, count: 0, inRange: noLoad };
   if (!present) {
     const wanted = replicasIn({ after: before, asked: true });
@@ -207,6 +222,7 @@ function ranksOf(place: QuotaPlace, change: Change, options: RankOptions): Ranks
   const outdated = inRange.filter(({ name: pod, labels }) =>
     ordinalOf(pod, name)! - start >= updateFrom && labels["controller-revision-hash"] !== revision
   );
+  const stuck = inRange.filter((pod) => pod.waiting && !outdated.includes(pod));
   return {
     ordinals: new Set(inRange.map((pod) => ordinalOf(pod.name, name)!)),
     count: inRange.length,
@@ -215,6 +231,8 @@ function ranksOf(place: QuotaPlace, change: Change, options: RankOptions): Ranks
     inRange: sumOf(inRange.map(({ load }) => load)),
     beyond: sumOf(alive.filter((pod) => !inRange.includes(pod)).map(({ load }) => load)),
     terminating: sumOf(pods.filter(({ finished, terminating }) => finished || terminating).map(({ load }) => load)),
+    awaited: sumOf(stuck.map(({ shape }) => shape.claims)),
+    waiting: stuck.length,
   };
 }
 
