@@ -76,6 +76,8 @@ Deno.test("docs/security.md: the front and the guests have the rights that their
     replicasets: "workloads",
     replicationcontrollers: "workloads",
     resourcequotas: "quotas",
+    rolebindings: "bindings",
+    "serviceaccounts/token": "create tokens of the realms' accounts",
     servicecidrs: "ranges of Services",
     statefulsets: "workloads",
   };
@@ -88,7 +90,7 @@ Deno.test("docs/security.md: the front and the guests have the rights that their
   const guests = rules("base/guest-role.yaml", "keystone-guest").filter(({ verbs }) => `${verbs}` !== readable);
   for (
     const [first, granted] of [
-      ["the front, which answers admission reviews", front],
+      ["the front, which answers admission reviews and the tailnet", front],
       ["guests (the realm's `subjects`)", guests],
     ] as const
   ) {
@@ -97,7 +99,9 @@ Deno.test("docs/security.md: the front and the guests have the rights that their
       assert.ok(may(first).includes(word.toLowerCase()), `${first}: ${resource}`);
     }
   }
-  assert.deepEqual([...new Set(front.flatMap(({ verbs }) => verbs))], ["list", "watch"]);
+  assert.deepEqual([...new Set(front.flatMap(({ verbs }) => verbs))], ["list", "watch", "create"]);
+  const written = front.filter(({ verbs }) => verbs.includes("create")).flatMap(({ resources }) => resources);
+  assert.deepEqual(written, ["serviceaccounts/token"]);
 });
 
 Deno.test("docs/security.md: everything that a compromised operator could read in the whole cluster is named", () => {
