@@ -464,7 +464,8 @@ export class Invariants {
     if (!over && memories.some((memory) => this.#mayHold(memory))) this.#break(nothingEndsBeforeItsTime, text);
     const drained = (memory: Memory) => {
       this.#noteDrained(memory);
-      const end = this.#endOf(memory);
+      // Its notice began when the operator saw the revocation; an end that is not announced yet is still to come.
+      const end = memory.revoked ? Math.max(this.#endOf(memory), this.#latestEndOf(memory)) : this.#endOf(memory);
       return !memory.wasActive || memory.drained || end > now ||
         end + 1000 * (memory.spec.termination?.drainSeconds ?? 120) <= now;
     };
