@@ -73,7 +73,7 @@ Deno.test("certificate keeper: fetched at once, kept, and renewed when a third o
     await pairFor("alice-home.ts.net", start + 2 * day),
   ];
   await using world = new World(() => Promise.resolve(first));
-  assert.equal(world.keeper.current, undefined);
+  assert.deepEqual([world.keeper.current], [undefined]);
   assert.match(world.keeper.problem!, /not been requested/);
   await world.advance(0);
   assert.equal(world.keeper.current?.key, first.key);
