@@ -7,7 +7,9 @@ import type { CertificateOptions, LocalCallOptions } from "./local_client.ts";
 
 /** The used part of {@linkcode LocalClient}. */
 export interface CertificateApi {
+  /** Returns the names that the daemon can have certificates for. */
   certDomains(options: LocalCallOptions): Promise<string[]>;
+  /** Returns a certificate for one of them. */
   certificate(domain: string, options: CertificateOptions): Promise<CertificatePair>;
 }
 
@@ -23,6 +25,7 @@ export interface KeptCertificate extends CertificatePair {
 
 /** Options of a {@linkcode CertificateKeeper}. */
 export interface CertificateKeeperOptions {
+  /** Client of the daemon. */
   client: CertificateApi;
   /** Default: the system's clock. */
   clock?: Clock;

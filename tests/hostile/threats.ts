@@ -448,7 +448,7 @@ export const threats: readonly Threat[] = [
     threat: "a node of the tailnet uses the API server as somebody else",
     against:
       "a connection is known by its node alone, never by a header; each has its own connection to the API server, " +
-      "with a short token of the realm's account and nothing that the client sent beside a list; heads are read " +
+      "with a short token of the realm's account; of headers only those of a list are sent; heads are read " +
       "strictly; paths need a second permission beside RBAC; other sites' pages are refused " +
       "([the tailnet server](tailnet-server.md))",
     left: "users of one machine who can use its tailscaled are one caller; the tailnet's admins decide which node " +
@@ -462,8 +462,8 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest keeps a stream open past its right",
     against:
-      "every stream through the tailnet server is cut within a second of the end of the grant, of the access, of " +
-      "the pin or person, or of the node",
+      "every stream through the tailnet server is cut within a second: at the end of the grant or access, and with a " +
+      "change of the pin, person or node",
     left: "streams of guests who reach the API server in another way; a capability withdrawn by the tailnet's policy " +
       "counts for up to 15 s more",
     triedBy: [

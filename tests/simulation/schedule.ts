@@ -3,10 +3,10 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../src/api/mod.ts";
 import {
   emptyAnnotation,
-  keptAnnotation,
   freezeAnnotation,
   guestFlowName,
   guestNamespace,
+  keptAnnotation,
   madeAnnotation,
   realmOfNamespace,
   volumesAnnotation,

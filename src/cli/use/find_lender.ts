@@ -76,7 +76,7 @@ async function daemonState(socket: string): Promise<Running | { error: Exit }> {
   }
 }
 
-/** Where no daemon can be asked, a name that leads to a tailnet address, or a proxy that is given, is enough. */
+/** Finds the lender without a daemon: by a name that leads to a tailnet address, or by a proxy that is given. */
 async function withoutDaemon(wanted: LenderWanted, socket: string, problem: Exit): Promise<LenderFound> {
   const { lender, port, proxyUrl, way, timeoutMs } = wanted;
   // The owner of a second node is unknown, so that one is used only by its own name.

@@ -3,7 +3,7 @@ import type { TailscaleStatus } from "../../../lib/tailscale/mod.ts";
 import type { TailnetPlace } from "../../config.ts";
 import { type HostNames, hostNames } from "./host_check.ts";
 
-/** Where to listen, and under which names; or the reason, as a sentence, not to listen. */
+/** Addresses to listen at with the names of the node; or the reason, as a sentence, not to listen. */
 export type NodePlace =
   | { is: "open"; addresses: readonly string[]; names: HostNames; dnsName: string }
   | { is: "closed"; reason: string };
