@@ -13,6 +13,26 @@ const address = z.string().transform((text, context): Config["listen"] => {
   return z.NEVER;
 });
 
+/** Address of the tailnet server. */
+export interface TailnetPlace {
+  /**
+   * `loopback`: 127.0.0.1, where a tailscaled in userspace mode delivers connections to this node; `tailnet`: the
+   * node's tailnet addresses, which a tailscaled with a TUN device has.
+   */
+  at: "loopback" | "tailnet";
+  port: number;
+}
+
+const tailnetPlace = z.string().transform((text, context): TailnetPlace | undefined => {
+  if (text === "off") return undefined;
+  const [, host, port] = /^(127\.0\.0\.1|tailnet):(\d{1,5})$/.exec(text) ?? [];
+  if (port !== undefined && Number(port) >= 1 && Number(port) <= 65535) {
+    return { at: host === "tailnet" ? "tailnet" : "loopback", port: Number(port) };
+  }
+  context.addIssue("must be 127.0.0.1:PORT (tailscaled in userspace mode), tailnet:PORT (with a TUN device) or off");
+  return z.NEVER;
+});
+
 const settings = z.object({
   kubeconfig: z.string().min(1).optional(),
   context: z.string().min(1).optional(),
@@ -24,6 +44,7 @@ const settings = z.object({
   handover: z.string().min(1).startsWith("/", "must be an absolute path").optional(),
   listen: address,
   frontListen: address,
+  tailnetListen: tailnetPlace,
   webhook: z.string().transform((text, context): Config["webhook"] => {
     if (text === "off") return undefined;
     if (text === "service") return { place: { service: true }, port: servicePort };
@@ -69,6 +90,8 @@ export interface Config {
   webhook?: { place: { service: true } | { url: string }; hostname?: string; port: number };
   /** KEYSTONE_FRONT_LISTEN, `--front-listen`: address of these pages of the front, the process that serves the webhook. */
   frontListen?: { hostname?: string; port: number };
+  /** KEYSTONE_TAILNET_LISTEN, `--tailnet-listen`: address of the tailnet server, part of the front; absent: not served. */
+  tailnetListen?: TailnetPlace;
   /** KEYSTONE_HANDOVER, `--handover`: folder through which the operator hands data to the front; absent: a new one. */
   handover?: string;
   help: boolean;
@@ -84,6 +107,7 @@ export const environment = [
   "KEYSTONE_LISTEN",
   "KEYSTONE_WEBHOOK",
   "KEYSTONE_FRONT_LISTEN",
+  "KEYSTONE_TAILNET_LISTEN",
   "KEYSTONE_HANDOVER",
   "POD_IP",
 ] as const;
@@ -104,6 +128,9 @@ export const operatorUsage = `The Keystone operator: enforces Grants in this clu
                       https://HOST:PORT or off (KEYSTONE_WEBHOOK; default off)
   --front-listen WHERE
                       health and metrics of the webhook's process (KEYSTONE_FRONT_LISTEN; default 127.0.0.1:8081)
+  --tailnet-listen WHERE
+                      address at which guests' kubectl arrives from the tailnet: 127.0.0.1:8443 (tailscaled in userspace
+                      mode), tailnet:8443 (with a TUN device) or off (KEYSTONE_TAILNET_LISTEN; default off)
   --handover PATH     folder through which the operator hands token and certificate to the webhook's process if that
                       runs in another container (KEYSTONE_HANDOVER; default: both are started with a new folder)
 
@@ -163,6 +190,7 @@ export function readConfig(
         listen: { type: "string" },
         webhook: { type: "string" },
         "front-listen": { type: "string" },
+        "tailnet-listen": { type: "string" },
         handover: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
@@ -180,6 +208,7 @@ export function readConfig(
     listen: (flags.listen ?? env("KEYSTONE_LISTEN")) || defaultListen,
     webhook: (flags.webhook ?? env("KEYSTONE_WEBHOOK")) || "off",
     frontListen: (flags["front-listen"] ?? env("KEYSTONE_FRONT_LISTEN")) || defaultFrontListen,
+    tailnetListen: (flags["tailnet-listen"] ?? env("KEYSTONE_TAILNET_LISTEN")) || "off",
     handover: flags.handover ?? (env("KEYSTONE_HANDOVER") || undefined),
   };
   const parsed = settings.safeParse(given);
@@ -196,6 +225,7 @@ export function readConfig(
       listen: "KEYSTONE_LISTEN",
       webhook: "KEYSTONE_WEBHOOK",
       frontListen: "KEYSTONE_FRONT_LISTEN",
+      tailnetListen: "KEYSTONE_TAILNET_LISTEN",
       handover: "KEYSTONE_HANDOVER",
     }[field];
     throw new SettingsError(

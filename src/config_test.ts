@@ -58,3 +58,27 @@ Deno.test("port without an address in a pod: opened on the pod's own address, IP
     assert.equal(given.webhook?.hostname, "192.0.2.1");
   }
 });
+
+for (
+  const [text, place] of [
+    ["127.0.0.1:8443", { at: "loopback", port: 8443 }],
+    ["tailnet:443", { at: "tailnet", port: 443 }],
+    ["off", undefined],
+    ["", undefined],
+  ] as const
+) {
+  Deno.test(`KEYSTONE_TAILNET_LISTEN=${text}: accepted`, () => {
+    assert.deepEqual(read({ KEYSTONE_TAILNET_LISTEN: text }).tailnetListen, place);
+  });
+}
+
+for (const text of ["8443", "0.0.0.0:8443", "192.0.2.1:8443", "tailnet", "tailnet:0", "127.0.0.1:65536", "on"]) {
+  Deno.test(`KEYSTONE_TAILNET_LISTEN=${text}: refused, because it is no place of the tailnet`, () => {
+    assert.throws(
+      () => read({ KEYSTONE_TAILNET_LISTEN: text }),
+      (error) =>
+        error instanceof SettingsError &&
+        error.message.startsWith(`KEYSTONE_TAILNET_LISTEN is "${text}", but must be 127.0.0.1:PORT`),
+    );
+  });
+}

@@ -5,7 +5,10 @@
  * first.
  */
 import { clusterConfig } from "./cluster_config.ts";
-import { type Config, environment, readConfig } from "./config.ts";
+import type { Settings } from "./api/mod.ts";
+import { type Config, environment, readConfig, readSettings } from "./config.ts";
+import { parseRange } from "./core/address.ts";
+import { RangeIndex } from "./core/network/range_index.ts";
 import { hostPort, readServers } from "./dns/create_names.ts";
 import { handoverFile, readHandover } from "./front/handover.ts";
 import { listenHosts } from "./server/listen.ts";
@@ -80,16 +83,45 @@ const frontHeap = "--v8-flags=--max-semi-space-size=4,--max-old-space-size=128";
  * Returns Deno's permission flags for the front: it reads one folder, connects to the API server and answers
  * requests.
  */
-export function frontPermissions(config: Config, folder: string, server: string, proxyUrl?: string): string[] {
-  const { webhook, frontListen } = config;
+export function frontPermissions(
+  config: Config,
+  { folder, server, proxyUrl, tailnetHosts = [] }: {
+    folder: string;
+    server: string;
+    proxyUrl?: string | undefined;
+    /** Addresses and IPv4 ranges that a node of the tailnet may have. */
+    tailnetHosts?: readonly string[];
+  },
+): string[] {
+  const { webhook, frontListen, tailnetListen, socket } = config;
   const hosts = [server, ...(proxyUrl ? [proxyUrl] : [])].map(hostOf);
   if (webhook) hosts.push(...listenHosts(webhook));
   if (frontListen) hosts.push(...listenHosts(frontListen));
+  const reads = [folder, ...(config.config ? [config.config] : [])];
+  const isOnTailnet = tailnetListen !== undefined && socket !== undefined;
+  if (isOnTailnet) {
+    const { at, port } = tailnetListen;
+    hosts.push(`unix:${socket}`, "local-tailscaled.sock:80");
+    hosts.push(...(at === "loopback" ? ["127.0.0.1"] : tailnetHosts).map((host) => `${host}:${port}`));
+    reads.push(socket);
+  }
   return [
     `--allow-net=${hosts.join(",")}`,
-    `--allow-read=${[folder, ...(config.config ? [config.config] : [])].join(",")}`,
+    `--allow-read=${reads.join(",")}`,
+    // A connection to a unix socket needs both.
+    ...(isOnTailnet ? [`--allow-write=${socket}`] : []),
     `--allow-env=${environment.join(",")}`,
   ];
+}
+
+/**
+ * Returns what this node's tailnet addresses may be: the IPv4 ranges of tailnets, and the IPv6 addresses that the node has
+ * now, because Deno's permissions know no IPv6 ranges.
+ */
+function tailnetHosts({ clusterRanges: { tailnet } }: Settings): string[] {
+  const ranges = new RangeIndex(tailnet.flatMap((text) => parseRange(text) ?? []));
+  const own = Deno.networkInterfaces().filter(({ address }) => address.includes(":") && ranges.has(address));
+  return [...tailnet.filter((range) => !range.includes(":")), ...own.map(({ address }) => `[${address}]`)];
 }
 
 const path = (relative: string) => new URL(relative, import.meta.url).pathname;
@@ -158,7 +190,14 @@ export async function frontCommand(
     handover = await readHandover(folder);
   }
   const { server, proxyUrl } = handover.api;
-  return denoRun([frontHeap, ...frontPermissions(config, folder, server, proxyUrl)], "front/main.ts", args, options);
+  const isOnTailnet = config.tailnetListen?.at === "tailnet";
+  const flags = frontPermissions(config, {
+    folder,
+    server,
+    proxyUrl,
+    ...(isOnTailnet ? { tailnetHosts: tailnetHosts(await readSettings(config)) } : {}),
+  });
+  return denoRun([frontHeap, ...flags], "front/main.ts", args, options);
 }
 
 /** Delay before a front that ended by itself is started again. */

@@ -60,6 +60,7 @@ async function main(): Promise<number> {
     ...(config.realm ? { realm: config.realm } : {}),
     identity: leaseIdentity(Deno.hostname()),
     listener: report,
+    ...(config.tailnetListen ? { servesTailnet: true } : {}),
     ...(config.webhook && handover ? { webhook: { place: config.webhook.place, handover } } : {}),
     log,
     clock: systemClock,

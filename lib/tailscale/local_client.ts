@@ -3,6 +3,7 @@ import { z } from "zod";
 import { linesOf } from "./bounded.ts";
 import { type CertificatePair, certificatePairFrom } from "./certificate.ts";
 import { Deadline } from "./deadline.ts";
+import { dial, type TailnetConnection } from "./dial.ts";
 import { type DnsAnswer, dnsAnswerFrom, type DnsType } from "./dns.ts";
 import { Duty } from "./duty.ts";
 import { explained } from "./error_text.ts";
@@ -104,6 +105,9 @@ const everything = Object.values(NotifyMask).reduce((mask, bit) => mask | bit, 0
  */
 const longestPauseMs = (kind: LocalApiErrorKind): number => kind === "NotRunning" || kind === "Timeout" ? 500 : 30_000;
 const shortestPauseMs = 50;
+
+/** Deadline of a connection into the tailnet, whose peer may have to be found first. */
+const dialTimeoutMs = 10_000;
 
 /** Deadline of a certificate, which an authority issues. */
 const certificateTimeoutMs = 120_000;
@@ -230,6 +234,25 @@ export class LocalClient implements Disposable {
       ({ text }) => certificatePairFrom(text),
       { timeoutMs: certificateTimeoutMs, ...options },
     );
+  }
+
+  /**
+   * Opens a TCP connection to a node of the tailnet, also where the operating system has no route to it. Its default
+   * deadline is 10 s; the signal also ends an open connection. The daemon ends both directions as soon as one ends.
+   *
+   * @param host MagicDNS name or tailnet address
+   * @throws {LocalApiError} `NotFound` if the host isn't in the tailnet; `Refused` with the daemon's reason if the node
+   * can't be reached or doesn't accept the connection
+   */
+  dial(host: string, port: number, { signal, timeoutMs = dialTimeoutMs }: LocalCallOptions = {}): Promise<
+    TailnetConnection
+  > {
+    return dial(host, port, {
+      socket: this.#socket,
+      signal,
+      timeoutMs,
+      failure: (call, error, deadline) => this.#transport.failure(call, error, deadline, timeoutMs, signal),
+    });
   }
 
   /**

@@ -18,6 +18,13 @@
  * @module
  */
 export type { CertificatePair } from "./certificate.ts";
+export {
+  type CertificateApi,
+  CertificateKeeper,
+  type CertificateKeeperOptions,
+  type KeptCertificate,
+} from "./certificate_keeper.ts";
+export type { TailnetConnection } from "./dial.ts";
 export type { DnsAnswer, DnsResolver, DnsType } from "./dns.ts";
 export { dateFrom } from "./instant.ts";
 export { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
@@ -39,4 +46,4 @@ export type { PingResult, PingType } from "./ping.ts";
 export type { Prefs } from "./prefs.ts";
 export type { ServeConfig, TaggedServeConfig } from "./serve_config.ts";
 export { parseStatus, type PeerStatus, type TailscaleStatus, type UserProfile } from "./status.ts";
-export type { WhoIs, WhoIsNode } from "./whois.ts";
+export type { WhoIs, WhoIsHostinfo, WhoIsNode } from "./whois.ts";

@@ -22,7 +22,7 @@ export interface LocalResponse {
 }
 
 /** Header that only tailscaled sets, on every response. */
-const signature = "Tailscale-Version";
+export const signature = "Tailscale-Version";
 
 const kinds: Record<number, LocalApiErrorKind> = {
   404: "NotFound",
@@ -83,17 +83,14 @@ export class Transport implements Disposable {
     const answer = { bytes: chunksOf(response.body, signal), maxBytes: this.#maxBytes };
     if (response.ok && response.headers.has(signature)) return { body: answer, headers: response.headers };
     const text = await textOf(answer);
-    if (response.ok) {
-      throw new LocalApiError("Protocol", `it answered without the header ${signature} that tailscaled sends`);
-    }
-    throw new LocalApiError(kindOf(response, text), `it answered ${response.status}: ${saidIn(text).slice(0, 500)}`);
+    throw errorOf(response, text);
   }
 
   /** Returns the error to throw for a failure of {@linkcode open} or of reading its response. */
   failure(
     { method, endpoint }: Call,
     error: unknown,
-    deadline: Deadline,
+    deadline: Pick<Deadline, "passed">,
     limitMs: number,
     signal: AbortSignal | undefined,
   ): unknown {
@@ -131,7 +128,16 @@ async function* chunksOf(
   }
 }
 
-function kindOf({ status, headers }: Response, text: string): LocalApiErrorKind {
+/** Returns the error of a response that isn't the wanted one. */
+export function errorOf(response: Pick<Response, "status" | "headers">, text: string): LocalApiError {
+  const { status, headers } = response;
+  if (status < 300 && !headers.has(signature)) {
+    return new LocalApiError("Protocol", `it answered without the header ${signature} that tailscaled sends`);
+  }
+  return new LocalApiError(kindOf(response, text), `it answered ${status}: ${saidIn(text).slice(0, 500)}`);
+}
+
+function kindOf({ status, headers }: Pick<Response, "status" | "headers">, text: string): LocalApiErrorKind {
   // It refuses a wrong host name or user before it sets the header.
   if (status === 401 || status === 403) return "AccessDenied";
   if (!headers.has(signature) || status < 400) return "Protocol";

@@ -2,12 +2,26 @@ import { z } from "zod";
 import type { SchemaShape } from "./shape.ts";
 import { type UserProfile, userProfileSchema } from "./status.ts";
 
+/** A node's report of itself. Source: `tailcfg.Hostinfo` of tailscale.com. Unknown fields are kept. */
+export interface WhoIsHostinfo {
+  /** True for a node of another tailnet that is known only because a node of this one is shared with its user. */
+  ShareeNode?: boolean | null | undefined;
+  /** Other fields, unchanged. */
+  [field: string]: unknown;
+}
+
 /** The node behind an address. Source: `tailcfg.Node` of tailscale.com. Unknown fields are kept. */
 export interface WhoIsNode {
   /** Identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
   StableID: string;
   /** MagicDNS name with a trailing dot. */
   Name?: string | null | undefined;
+  /** Public key of the node, `nodekey:…`; changes when the node logs in again. */
+  Key?: string | null | undefined;
+  /** User who shared a node of another tailnet with this one, if it isn't the owner. */
+  Sharer?: number | null | undefined;
+  /** The node's own report, and what the control server adds to it. */
+  Hostinfo?: WhoIsHostinfo | null | undefined;
   /** The node's own addresses as prefixes, such as `100.64.0.2/32`. */
   Addresses?: string[] | null | undefined;
   /** Tags such as `tag:server`; a tagged node acts as its tags, not as a user. */
@@ -32,10 +46,17 @@ export interface WhoIs {
   [field: string]: unknown;
 }
 
+const hostinfoSchema: z.ZodType<WhoIsHostinfo> = z.looseObject(
+  { ShareeNode: z.boolean().nullish() } satisfies SchemaShape<WhoIsHostinfo>,
+);
+
 const nodeSchema: z.ZodType<WhoIsNode> = z.looseObject(
   {
     StableID: z.string(),
     Name: z.string().nullish(),
+    Key: z.string().nullish(),
+    Sharer: z.number().nullish(),
+    Hostinfo: hostinfoSchema.nullish(),
     Addresses: z.array(z.string()).nullish(),
     Tags: z.array(z.string()).nullish(),
     Online: z.boolean().nullish(),

@@ -9,6 +9,9 @@ export type TrustLevel = (typeof trustLevels)[number];
 export const connectionStates = ["Unknown", "Connecting", "Connected", "Disconnected", "Error"] as const;
 export type ConnectionState = (typeof connectionStates)[number];
 
+/** Maximum length of `spec.people`. */
+const maxPeople = 64;
+
 export const realmSpec = z.object({
   identity: z.string().max(253).describe(
     "Full MagicDNS name of the realm's node, such as bob-home.tailnet-name.ts.net. Case and a trailing dot are ignored. " +
@@ -40,10 +43,46 @@ export const realmSpec = z.object({
     "Users and groups that act for the realm. They have access to its guest namespace while a grant is in force. " +
       "Default: the group keystone:realm:<name>.",
   ),
+  people: z.array(
+    z.object({
+      login: z.string().max(253).exactOptional().describe(
+        "Login name in the tailnet, exactly as `tailscale whois` shows it. Matches their nodes without tags.",
+      ).meta(rules(
+        naming(
+          "self.matches('^[^[:space:][:cntrl:]]+$')",
+          "self",
+          "must be a login name of the tailnet, without spaces, such as bob@example.com",
+        ),
+        naming(
+          "self != 'tagged-devices'",
+          "self",
+          "is the login name of all tagged nodes; use tag to name one of their tags",
+        ),
+      )),
+      tag: z.string().max(64).exactOptional().describe("Tag of nodes in the tailnet, such as tag:bob-ci.").meta(rules(
+        naming("self.matches('^tag:[A-Za-z][-A-Za-z0-9]*$')", "self", "must be a tag, such as tag:bob-ci"),
+      )),
+      stableID: z.string().max(64).exactOptional().describe(
+        "StableID of one node, beside its login. Required for a node of another tailnet, with which this cluster's node " +
+          "is shared: logins of other tailnets are not unique.",
+      ).meta(rules(
+        naming("self.matches('^[A-Za-z0-9_-]+$')", "self", "must be the StableID of a node, such as nABC1CNTRL"),
+      )),
+    }).meta(rules({
+      rule: "has(self.login) != has(self.tag) && (has(self.login) || !has(self.stableID))",
+      message: "must have either login or tag; stableID is allowed beside login only",
+    })),
+  ).max(maxPeople).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "People and nodes of the tailnet that act for the realm when they connect to this cluster's tailnet server, beside " +
+      "the realm's own node. Several realms may name the same person. In the Realm of this cluster: its own people, who " +
+      "see everything on the page.",
+  ),
 }).describe("Description of the realm. Written by cluster admins.");
 
 /** Capability with which a tailnet's policy marks a node as acting for a realm. */
 export const realmCapability = "keystone.io/cap/realm";
+/** Capability with which a tailnet's policy marks a node as one of this cluster's own people. */
+export const viewerCapability = "keystone.io/cap/viewer";
 /** Recorded arguments of a capability; keeps the status small, whatever the policy says. */
 export const maxCapabilities = 16;
 export const maxCapabilityLength = 1024;
@@ -104,7 +143,10 @@ export const realmStatus = z.object({
 }).describe("Observed state. Written by the operator only.");
 
 export type { RealmSpec, RealmStatus, RealmStatusNode as RealmNode } from "./client/keystone.io@v1alpha1.ts";
-export type { RealmSpecSubject as RealmSubject } from "./client/keystone.io@v1alpha1.ts";
+export type {
+  RealmSpecPeople as RealmPerson,
+  RealmSpecSubject as RealmSubject,
+} from "./client/keystone.io@v1alpha1.ts";
 
 /** Annotation that pins a realm to one node by its StableID. */
 export const trustedNodeAnnotation = "keystone.io/trusted-node";

@@ -228,6 +228,10 @@ export const createAdmissionReflectors = (watching: Watching, stores: Stores): S
   reflect(watching, limitRanges, stores.guestLimits),
 ];
 
+/** Reflectors of the objects that the access of guests from the tailnet depends on, beside those of reviews. */
+export const createAccessReflectors = (watching: Watching, stores: Stores): StoreReflector[] =>
+  singles.filter(([, { cache }]) => cache === "bindings").map(([, row]) => reflectSingle(watching, stores, row));
+
 /** Reflectors of the flow control of guests' requests; a cluster may not have it, or the operator may not read it. */
 export const createFlowReflectors = (watching: Watching, stores: Stores): StoreReflector[] => [
   reflect(watching, flowSchemas, stores.flowSchemas, named(guestFlowName)),

@@ -19,7 +19,7 @@ export interface AdmissionSources {
 }
 
 export function admissionWorld({ stores, cluster, settings, realm, clock }: AdmissionSources): AdmissionWorld {
-  const local = localFrom(stores, realm);
+  const local = localRealmIn(stores, realm);
   return {
     settings,
     cluster: cluster.facts,
@@ -52,7 +52,7 @@ export function admissionWorld({ stores, cluster, settings, realm, clock }: Admi
  * Finds this cluster's realm. The front has no access to the tailnet; the operator has and writes it to the Realm's
  * status.
  */
-function localFrom({ realms }: Pick<Stores, "realms">, configured: string | undefined): LocalRealm {
+export function localRealmIn({ realms }: Pick<Stores, "realms">, configured: string | undefined): LocalRealm {
   if (configured !== undefined) return { kind: "known", name: configured };
   const [own, another] = realms.list().filter(({ status }) => status.local === true);
   return own && !another

@@ -2,10 +2,13 @@
  * HTTPS server for strangers: connections, memory and the time of each step are bounded, whatever clients send. The
  * certificate can be changed while requests are under way.
  */
+import { STATUS_CODES } from "node:http";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { BadRequest, parseHead, type RequestHead } from "./request_head.ts";
+import { HeadReader } from "./http/head_reader.ts";
+import { BadRequest } from "./http/malformed.ts";
+import { parseHead, type RequestHead } from "./request_head.ts";
 import { connectionToClose, type OpenConnection } from "./connections.ts";
 
 export interface ServingKeyPair {
@@ -98,11 +101,11 @@ interface Connection extends OpenConnection {
   deadline: number;
   /** Start of the request that is being read. */
   requestAt: number;
+  reader: HeadReader;
+  /** Bytes of the body that were read. */
   chunks: Uint8Array[];
   size: number;
   head: RequestHead | undefined;
-  /** Offset of the body in the bytes that were read. */
-  bodyAt: number;
   requests: number;
 }
 
@@ -155,7 +158,7 @@ export class BoundedServer implements AsyncDisposable {
     return this.#connections.size;
   }
 
-  /** Bytes of requests in memory. */
+  /** Bytes of bodies in memory. */
   get kept(): number {
     return [...this.#connections.values()].reduce((sum, { size }) => sum + size, 0);
   }
@@ -203,10 +206,10 @@ export class BoundedServer implements AsyncDisposable {
       phase: "handshake",
       deadline: now + this.#bounds.handshakeMs,
       requestAt: now,
+      reader: new HeadReader("request", this.#bounds.head),
       chunks: [],
       size: 0,
       head: undefined,
-      bodyAt: 0,
       requests: 0,
     };
     if (this.#connections.size >= this.#bounds.connections) {
@@ -252,11 +255,9 @@ export class BoundedServer implements AsyncDisposable {
         this.#onRefusal("malformed");
         return this.#cut(connection);
     }
-    // Copied, because the chunk may be a view of a shared buffer.
-    connection.chunks.push(new Uint8Array(chunk));
-    connection.size += chunk.length;
     try {
-      if (connection.phase === "head") this.#readHead(connection);
+      if (connection.phase === "head") this.#readHead(connection, chunk);
+      else this.#keep(connection, chunk);
       if (connection.phase === "body") this.#readBody(connection);
     } catch (error) {
       if (!(error instanceof BadRequest)) throw error;
@@ -265,17 +266,11 @@ export class BoundedServer implements AsyncDisposable {
     }
   }
 
-  #readHead(connection: Connection): void {
-    const { head: longest, requestMs } = this.#bounds;
-    const bytes = whole(connection);
-    const end = endOfHead(bytes.subarray(0, longest));
-    if (end < 0) {
-      if (bytes.length >= longest) {
-        throw new BadRequest(431, `The request head is too long: at most ${longest} bytes are allowed.`);
-      }
-      return;
-    }
-    const head = parseHead(latin1(bytes.subarray(0, end)));
+  #readHead(connection: Connection, chunk: Uint8Array): void {
+    const found = connection.reader.read(chunk);
+    if (!found) return;
+    connection.reader = new HeadReader("request", this.#bounds.head);
+    const head = parseHead(found.text);
     if (head.length > this.#bounds.longestBody) {
       throw new BadRequest(413, `The body is too long: at most ${this.#bounds.longestBody} bytes are allowed.`);
     }
@@ -285,19 +280,25 @@ export class BoundedServer implements AsyncDisposable {
       return this.#leave(connection, refusal);
     }
     connection.head = head;
-    connection.bodyAt = end + 4;
     const { requestAt } = connection;
     this.#enter(connection, "body", 0);
-    connection.deadline = requestAt + requestMs;
+    connection.deadline = requestAt + this.#bounds.requestMs;
+    this.#keep(connection, found.rest);
+  }
+
+  #keep(connection: Connection, bytes: Uint8Array): void {
+    // Copied, because the bytes may be a view of a shared buffer.
+    connection.chunks.push(new Uint8Array(bytes));
+    connection.size += bytes.length;
   }
 
   #readBody(connection: Connection): void {
     const head = connection.head!;
-    const arrived = connection.size - connection.bodyAt;
+    const arrived = connection.size;
     if (arrived > head.length) throw new BadRequest(400, "The body is longer than content-length.");
     if (head.length > this.#bounds.body) {
       if (arrived < Math.min(head.length, beginningBytes)) return;
-      return this.#leave(connection, this.#handler.tooLong(whole(connection).subarray(connection.bodyAt), head));
+      return this.#leave(connection, this.#handler.tooLong(whole(connection), head));
     }
     if (arrived === head.length) {
       connection.phase = "waiting";
@@ -353,7 +354,7 @@ export class BoundedServer implements AsyncDisposable {
 
   #answerOf(connection: Connection, head: RequestHead): BoundedResponse {
     try {
-      return this.#handler.answer(whole(connection).subarray(connection.bodyAt), head);
+      return this.#handler.answer(whole(connection), head);
     } catch {
       return { status: 500, type: plain, body: "Internal error; the request could not be answered.\n" };
     }
@@ -406,7 +407,6 @@ function forget(connection: Connection): void {
   connection.chunks = [];
   connection.size = 0;
   connection.head = undefined;
-  connection.bodyAt = 0;
 }
 
 /** Joins all bytes that were read. */
@@ -423,36 +423,10 @@ function whole(connection: Connection): Uint8Array {
   return connection.chunks[0]!;
 }
 
-function endOfHead(bytes: Uint8Array): number {
-  for (let at = bytes.indexOf(13); at >= 0; at = bytes.indexOf(13, at + 1)) {
-    if (bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at;
-  }
-  return -1;
-}
-
-const latin1 = (bytes: Uint8Array): string => {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-};
-
-const reasons: Readonly<Record<number, string>> = {
-  200: "OK",
-  400: "Bad Request",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  411: "Length Required",
-  413: "Content Too Large",
-  415: "Unsupported Media Type",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-};
-
 function written({ status, type, body }: BoundedResponse, close: boolean): Uint8Array {
   const bytes = new TextEncoder().encode(body);
   const head = new TextEncoder().encode(
-    `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\ncontent-type: ${type}\r\ncontent-length: ${bytes.length}\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\ncontent-type: ${type}\r\ncontent-length: ${bytes.length}\r\n` +
       `${close ? "connection: close\r\n" : ""}\r\n`,
   );
   const all = new Uint8Array(head.length + bytes.length);

@@ -1,18 +1,24 @@
-/** The front: answers admission reviews from its own watches, with its own identity. It never writes. */
+/**
+ * The front: answers admission reviews, and guests from the tailnet, from its own watches and with its own identity. It
+ * writes nothing itself.
+ */
 import type { Clock } from "../../lib/clock/mod.ts";
-import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
+import { type ClosableRestClient, createRestClient, ServerTime } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
+import type { TailnetPlace } from "../config.ts";
 import { ClusterWatch } from "../controllers/cluster_watch.ts";
 import { FailureReports } from "../controllers/failure_reports.ts";
-import { createAdmissionReflectors, createStores } from "../controllers/stores.ts";
+import { createAccessReflectors, createAdmissionReflectors, createStores, type Stores } from "../controllers/stores.ts";
 import { UnreadableObjects } from "../controllers/unreadable.ts";
+import type { Watching } from "../controllers/watching.ts";
 import { respondTo } from "../core/admission/response.ts";
 import { isLoopback } from "../server/is_loopback.ts";
 import { BoundedServer } from "./bounded_server.ts";
 import { configFrom, type Handover, type HandoverReader } from "./handover.ts";
 import { FrontMetrics } from "./front_metrics.ts";
 import { createReviewer } from "./review.ts";
-import { admissionWorld } from "./admission_world.ts";
+import { TailnetPart } from "./tailnet/tailnet_part.ts";
+import { admissionWorld, localRealmIn } from "./admission_world.ts";
 
 interface FrontLog {
   info(message: string, properties?: Record<string, unknown>): void;
@@ -27,6 +33,8 @@ export interface FrontOptions {
   settings: Settings;
   /** KEYSTONE_REALM, if set. */
   realm?: string;
+  /** Place of the tailnet server and socket of its tailscaled; absent: none. */
+  tailnet?: { place: TailnetPlace; socket: string };
   userAgent: string;
   log: FrontLog;
   clock: Clock;
@@ -39,6 +47,7 @@ export class Front {
   readonly metrics: FrontMetrics;
   readonly #options: FrontOptions;
   #server: BoundedServer | undefined;
+  #tailnet: TailnetPart | undefined;
   /** Serializes changes of the server. */
   #serving: Promise<void> = Promise.resolve();
   #synced = false;
@@ -50,6 +59,7 @@ export class Front {
     this.metrics = new FrontMetrics({
       ready: () => this.#server !== undefined,
       connections: () => this.#server?.connections ?? 0,
+      tailnet: () => this.#tailnet?.connections() ?? [],
     });
   }
 
@@ -85,8 +95,12 @@ export class Front {
       signal.addEventListener("abort", () => resolve(undefined), { once: true });
     });
     if (first) {
-      using rest = createRestClient(configFrom(first, () => handover.now), { userAgent });
-      await this.#observe(rest, signal);
+      const serverTime = new ServerTime(this.#options.clock);
+      using rest = createRestClient(configFrom(first, () => handover.now), {
+        userAgent,
+        onRequest: (record) => serverTime.observe(record),
+      });
+      await this.#observe(rest, serverTime, signal);
     }
     await reading;
     await this.#serving;
@@ -100,7 +114,7 @@ export class Front {
     return isLoopback(hostname) ? handover.now?.loopbackClosed : undefined;
   }
 
-  async #observe(rest: ClosableRestClient, signal: AbortSignal): Promise<void> {
+  async #observe(rest: ClosableRestClient, serverTime: ServerTime, signal: AbortSignal): Promise<void> {
     const { handover, settings, realm, log, clock } = this.#options;
     const stores = createStores();
     const failures = new FailureReports({ log, clock, signal });
@@ -125,15 +139,50 @@ export class Front {
       onReview: this.metrics.reviewed,
       onError: (error) => log.warn("An admission review could not be judged: {error}", { error: String(error) }),
     });
+    const synced = Promise.all(reflectors.map((each) => each.synced(signal)));
+    const tailnet = this.#serveTailnet(stores, watching, synced, serverTime, signal);
     try {
-      await Promise.all([...reflectors.map((each) => each.synced(signal)), cluster.ready(clock, signal)]);
+      await Promise.all([synced, cluster.ready(clock, signal)]);
       // Only now: with incomplete caches it might refuse valid objects.
       this.#synced = true;
       handover.subscribe(() => this.#serving = this.#serving.then(() => this.#serve(reviewer, signal)));
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    await Promise.all(observers);
+    await Promise.all([...observers, tailnet]);
+  }
+
+  /** Serves the tailnet once everything that access depends on has been read. */
+  async #serveTailnet(
+    stores: Stores,
+    watching: Watching,
+    synced: Promise<unknown>,
+    serverTime: ServerTime,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { tailnet, handover, settings, realm, log, clock } = this.#options;
+    if (!tailnet) return;
+    const reflectors = createAccessReflectors(watching, stores);
+    const runs = reflectors.map((each) => each.run(signal));
+    try {
+      await Promise.all([synced, ...reflectors.map((each) => each.synced(signal))]);
+      this.#tailnet = new TailnetPart({
+        ...tailnet,
+        stores,
+        settings,
+        local: () => localRealmIn(stores, realm),
+        rest: watching.rest,
+        serverTime,
+        api: () => handover.now!.api,
+        metrics: this.metrics,
+        log,
+        clock,
+      });
+      await this.#tailnet.run(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    await Promise.all(runs);
   }
 
   async #serve(handler: Parameters<typeof BoundedServer.listen>[1]["handler"], signal: AbortSignal): Promise<void> {

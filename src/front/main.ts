@@ -10,13 +10,18 @@ import { HandoverReader } from "./handover.ts";
 
 async function main(): Promise<void> {
   const config = readConfig(Deno.args, (name) => Deno.env.get(name), false);
-  const { webhook, handover, frontListen, realm } = config;
+  const { webhook, handover, frontListen, realm, tailnetListen, socket } = config;
   if (!webhook) {
     throw new SettingsError("KEYSTONE_WEBHOOK is off, so the front has nothing to serve. Set it to service.");
   }
   if (handover === undefined) {
     throw new SettingsError(
       "KEYSTONE_HANDOVER is not set. Set it to the folder that the operator writes its handover to.",
+    );
+  }
+  if (tailnetListen && socket === undefined) {
+    throw new SettingsError(
+      "TS_SOCKET is not set, but KEYSTONE_TAILNET_LISTEN is. Set it to the socket of tailscaled.",
     );
   }
   const settings = await readSettings(config);
@@ -30,6 +35,7 @@ async function main(): Promise<void> {
     port: webhook.port,
     settings,
     ...(realm ? { realm } : {}),
+    ...(tailnetListen && socket !== undefined ? { tailnet: { place: tailnetListen, socket } } : {}),
     userAgent: `keystone-front/${version}`,
     log,
     clock: systemClock,

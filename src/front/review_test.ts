@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type BoundedResponse, defaultBounds } from "./bounded_server.ts";
-import type { RequestHead } from "./request_head.ts";
+import { parseHead, type RequestHead } from "./request_head.ts";
 import { createReviewer, type ReviewRecord } from "./review.ts";
 
 const records: ReviewRecord[] = [];
@@ -13,13 +13,7 @@ const reviewer = createReviewer({
   },
   onReview: (record) => records.push(record),
 });
-const post: RequestHead = {
-  method: "POST",
-  path: "/admit",
-  headers: new Map([["content-type", "application/json"]]),
-  length: 0,
-  close: false,
-};
+const post = parseHead("POST /admit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json");
 /** Sends a review as the server does: first the head, then the body or its beginning. */
 const ask = (body: string | Uint8Array, head: Partial<RequestHead> = {}): BoundedResponse => {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;

@@ -272,5 +272,25 @@ export const frontMetrics = table({
     labels: ["kind", "verdict"],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 3],
   },
+  keystone_tailnet_connections: {
+    type: "gauge",
+    help: "Connections from the tailnet that act for a realm; without a realm: pages.",
+    labels: ["realm"],
+  },
+  keystone_tailnet_requests_total: {
+    type: "counter",
+    help: "Requests from the tailnet that were sent to the API server for a realm.",
+    labels: ["realm", "code"],
+  },
+  keystone_tailnet_cut_total: {
+    type: "counter",
+    help: "Connections from the tailnet that were cut because their right ended.",
+    labels: ["reason"],
+  },
+  keystone_tailnet_refused_total: {
+    type: "counter",
+    help: "Connections and requests from the tailnet that were refused before they reached the API server.",
+    labels: ["reason"],
+  },
   ...processMetrics,
 });

@@ -1,6 +1,6 @@
 /** A node of the tailnet: the fields of tailscaled's status that a Realm needs, validated. */
 import { contains, parseAddress, parseRange } from "../core/address.ts";
-import { canonicalName } from "../core/realm/identity.ts";
+import { canonicalName, stableIDForm } from "../core/realm/identity.ts";
 import { dateFrom, type PeerStatus, type TailscaleStatus } from "../../lib/tailscale/mod.ts";
 
 /**
@@ -40,8 +40,6 @@ export interface TailnetPeer {
   self: boolean;
   tags?: string[];
 }
-
-const stableIDForm = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The default ranges of tailnets; control servers may have others. */
 const usualRanges = ["100.64.0.0/10", "fd7a:115c:a1e0::/48"];

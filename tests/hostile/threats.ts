@@ -423,6 +423,38 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
+    threat: "a node of the tailnet uses the API server as somebody else",
+    against:
+      "a connection is known by its node alone, never by a header; each has its own connection to the API server, " +
+      "with a short token of the realm's account and nothing that the client sent beside a list; heads are read " +
+      "strictly; paths need a second permission beside RBAC; other sites' pages are refused " +
+      "([the tailnet server](tailnet-server.md))",
+    left:
+      "users of one machine who can use its tailscaled are one caller; whoever controls the tailnet says which node " +
+      "is which; without a certificate of the tailnet the way from tailscaled to the front is plain HTTP on loopback",
+    triedBy: [
+      "tailnet/carry_test.ts: a node that is nobody: refused, on every path; forged headers don't help",
+      "tailnet/carry_test.ts: forged identities of a guest: refused, or without effect",
+      "tailnet/carry_test.ts: a process of the lender's machine: refused, whatever it says; guests are served meanwhile",
+    ],
+  },
+  {
+    threat: "a guest keeps a stream open past its right",
+    against:
+      "every stream through the tailnet server is cut within a second of the end of the grant, of the access, of " +
+      "the pin or person, or of the node",
+    left: "streams of guests who reach the API server in another way; a capability withdrawn by the tailnet's policy " +
+      "counts for up to 15 s more",
+    triedBy: [
+      "tailnet/carry_test.ts: the grant's end is reached while the operator hangs: cut by the front's own clock",
+      "tailnet/carry_test.ts: revoked at once: cut",
+      "tailnet/carry_test.ts: the RoleBinding is gone: cut",
+      "tailnet/carry_test.ts: another node is pinned: cut, and refused",
+      "tailnet/carry_test.ts: a person of the realm, from another node: served; removed from spec.people: cut",
+      "tailnet/carry_test.ts: a node is removed from the tailnet: its streams are cut",
+    ],
+  },
+  {
     threat: "strangers flood the webhook",
     against: "a separate process with its own identity and memory limit; connections, sizes and times are bounded " +
       "([admission](admission.md#who-answers)); `failurePolicy: Ignore`",

@@ -106,6 +106,17 @@ export const TOOLS = {
     compileSeconds: 140,
     tools: [{ name: "helm", package: "helm.sh/helm/v3/cmd/helm" }],
   },
+  // Programs of this folder itself, for pods of tests.
+  "pod-programs": {
+    folder: "pod-programs",
+    // Another number builds them again.
+    stamps: { "main.version": "1" },
+    compileSeconds: 5,
+    tools: [
+      { name: "tar", package: "lab/pod-programs/tar" },
+      { name: "cat", package: "lab/pod-programs/cat" },
+    ],
+  },
   kubeconform: {
     folder: "kubeconform",
     stamps: {},
@@ -118,6 +129,6 @@ export const TOOLS = {
  * Groups of programs. `kubernetes`: the control plane and kubectl; `node` and `dns`: the programs that run pods, and
  * their DNS; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`:
  * cyclonus, an independent test of network policies; `kube-router`: enforces them on the node; `sidecar`: tailscale's
- * containerboot; `helm` and `kubeconform`: the chart and its manifests.
+ * containerboot; `helm` and `kubeconform`: the chart and its manifests; `pod-programs`: `tar` and `cat` for pods of tests.
  */
 export type ToolGroup = keyof typeof TOOLS;

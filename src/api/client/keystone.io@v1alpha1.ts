@@ -201,6 +201,19 @@ export interface Grant {
   status?: GrantStatus;
 }
 
+/** One of `spec.people` in {@linkcode Realm}. */
+export interface RealmSpecPeople {
+  /** Login name in the tailnet, exactly as `tailscale whois` shows it. Matches their nodes without tags. */
+  login?: string;
+  /**
+   * StableID of one node, beside its login. Required for a node of another tailnet, with which this cluster's node
+   * is shared: logins of other tailnets are not unique.
+   */
+  stableID?: string;
+  /** Tag of nodes in the tailnet, such as tag:bob-ci. */
+  tag?: string;
+}
+
 /** One of `spec.subjects` in {@linkcode Realm}. */
 export interface RealmSpecSubject {
   /** User or Group, as authenticated by the API server. */
@@ -221,6 +234,12 @@ export interface RealmSpec {
    * ignored. `tailscale status --json` on that node shows it as Self.DNSName.
    */
   identity: string;
+  /**
+   * People and nodes of the tailnet that act for the realm when they connect to this cluster's tailnet server,
+   * beside the realm's own node. Several realms may name the same person. In the Realm of this cluster: its own
+   * people, who see everything on the page.
+   */
+  people?: RealmSpecPeople[];
   /**
    * Users and groups that act for the realm. They have access to its guest namespace while a grant is in force.
    * Default: the group keystone:realm:<name>.

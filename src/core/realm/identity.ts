@@ -13,6 +13,9 @@ import { conditionOf } from "../conditions.ts";
  */
 export const canonicalName = (identity: string): string => identity.toLowerCase().replace(/\.$/, "");
 
+/** Form of a StableID. Control servers decide on it, so it is checked before it is shown, stored or compared. */
+export const stableIDForm = /^[A-Za-z0-9_-]{1,64}$/;
+
 /**
  * Reports whether the node in the realm's status is verified and matches the present identity and pin, which may have
  * changed since the status was written. Traffic is opened only for such a node.
