@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { isApiError, Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitionFindings } from "../../src/cli/doctor/definition_findings.ts";
 import type { DoctorFinding } from "../../src/cli/doctor/doctor_finding.ts";
@@ -110,12 +110,20 @@ Deno.test("doctor", {
     const api = apiOf(manifest);
     const { name } = manifest.metadata;
     const live = await api.get(name);
-    const edited = structuredClone(live);
-    change(edited as ShippedObject);
-    await api.replace(edited);
+    // The API server writes the status of a policy after each change, so its version may change in between.
+    const put = (object: ShippedObject) =>
+      eventually(`${name} is written`, async () => {
+        const resourceVersion = (await api.get(name)).metadata.resourceVersion!;
+        return await api.replace({ ...object, metadata: { ...object.metadata, resourceVersion } }).catch((error) => {
+          if (isApiError(error, 409)) return String(error);
+          throw error;
+        });
+      });
+    const edited = structuredClone(live) as ShippedObject;
+    change(edited);
+    await put(edited);
     const found = await check();
-    const resourceVersion = (await api.get(name)).metadata.resourceVersion!;
-    await api.replace({ ...live, metadata: { ...live.metadata, resourceVersion } });
+    await put(live as ShippedObject);
     return found;
   };
   const guardsOf = async (objects: readonly ShippedObject[] = guards) =>

@@ -640,7 +640,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ["delete its own account", remove(`${accountsCase}/keystone-operator`), notThatAccount],
       ["get a lasting token of a realm by a Secret", tokenSecret("keystone-webhook", realmAccountCase), onlyItsSecret],
       [
-        "get a lasting token of its own by a Secret",
+        "get a lasting token for itself by a Secret",
         tokenSecret("keystone-webhook", "keystone-operator"),
         onlyItsSecret,
       ],
@@ -665,7 +665,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ],
   "keystone-front": cannot("a mighty front", [
     ["create a token of the operator", token("keystone-system", "keystone-operator"), onlyRealms],
-    ["create a token of its own account", token("keystone-system", "keystone-front"), onlyRealms],
+    ["create a token of itself", token("keystone-system", "keystone-front"), onlyRealms],
     ["create a token of the account default", token("keystone-system", "default"), onlyRealms],
     ["create a token of an account without a digest", token("keystone-system", formerAccountCase), onlyRealms],
     ["create a token of a guest's account", token(guests), onlyRealms],

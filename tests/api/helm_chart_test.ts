@@ -151,7 +151,7 @@ Deno.test("the Helm chart", async (t) => {
     });
   }
 
-  await t.step("replicas: nodes with a name and a key of their own, independent of each other", () => {
+  await t.step("replicas: separate nodes that keep name and key, independent of each other", () => {
     const setOf = (variant: string) => {
       const set = rendered.get(variant)!.find(({ kind }) => kind === "StatefulSet")!;
       return set["spec"] as Record<string, unknown> & { volumeClaimTemplates?: { metadata: { name: string } }[] };

@@ -187,7 +187,7 @@ Deno.test("tokens of the realms' accounts are the front's right alone", async (t
       }, /must match/],
       // Paths that a proxy might resolve.
       [
-        { ...tokenOf(realm), path: `${accounts}/${realm}%2F..%2Fkeystone-operator/token` },
+        { ...tokenOf(realm), path: `${accounts}/${realm}${encodeURIComponent("/../")}keystone-operator/token` },
         /not found|keystone-front|invalid/,
       ],
       [{ ...tokenOf(realm), path: `${accounts}/keystone-operator/token/` }, /not found|keystone-front/],
@@ -215,7 +215,7 @@ Deno.test("tokens of the realms' accounts are the front's right alone", async (t
       operator.writes().filter(({ code }) => code < 300).map((each) => [`${each.method} ${each.path}`, each]),
     );
     assert.ok(writes.size > 15, [...writes.keys()].join("\n"));
-    // Guests have accounts of their own, and may change the account default of their namespace.
+    // Guests create accounts, and may change the account default of their namespace.
     const guestsOwn = new RegExp(`^PATCH .*/guest-${bob}/serviceaccounts/default$`);
     for (const [name, { method, path }] of writes) {
       const request: RequestOptions = {

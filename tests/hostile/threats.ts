@@ -466,7 +466,7 @@ export const threats: readonly Threat[] = [
     against:
       "its token can read only the objects that its answers depend on, and expires after ten minutes; of tokens it can " +
       "create only those of realms with access, and a policy refuses all its other writes; the operator reads nothing " +
-      "that the front writes; tailscaled lets it change nothing",
+      "that the front writes; at tailscaled it may change nothing",
     left: "until it is stopped it can act as the guests of any realm with access, and approve for members of " +
       "SuperEntities; it can refuse workloads of guests and changes of Grants and Realms, and it has the webhook's " +
       "serving key; enforcement doesn't depend on it",

@@ -322,12 +322,12 @@ Deno.test("RealmTokens: empty realm or node: error, no request", async () => {
 Deno.test("drop: of a node or of a realm: only its tokens are requested again", async () => {
   const issuer = new Issuer();
   const all = [["bob-home", "nBob"], ["bob-home", "nOther"], ["carol-home", "nBob"]] as const;
-  const jtis = () => Promise.all(all.map(async ([realm, node]) => (await issuer.get(realm, node)).jti));
-  assert.deepEqual(await jtis(), ["jti-1", "jti-2", "jti-3"]);
+  const ids = () => Promise.all(all.map(async ([realm, node]) => (await issuer.get(realm, node)).jti));
+  assert.deepEqual(await ids(), ["jti-1", "jti-2", "jti-3"]);
   issuer.tokens.drop("bob-home", "nOther");
-  assert.deepEqual(await jtis(), ["jti-1", "jti-4", "jti-3"]);
+  assert.deepEqual(await ids(), ["jti-1", "jti-4", "jti-3"]);
   issuer.tokens.drop("bob-home");
-  assert.deepEqual(await jtis(), ["jti-5", "jti-6", "jti-3"]);
+  assert.deepEqual(await ids(), ["jti-5", "jti-6", "jti-3"]);
 });
 
 Deno.test("drop: while its token is requested: the callers get an error, the next a new token", async () => {
