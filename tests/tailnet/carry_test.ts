@@ -199,7 +199,7 @@ Deno.test("guests' kubectl over the tailnet", {
 
   await step(
     t,
-    "a process of the lender's machine: refused, whatever it says; guests are served meanwhile",
+    "a process of the lender's machine: refused, whatever it says; guests are served again soon",
     async () => {
       const response = await fetch(`http://127.0.0.1:${port}/k8s/bob-home/api`, { headers: { Connection: "close" } });
       assert.equal(response.status, 403);
