@@ -456,7 +456,7 @@ export const threats: readonly Threat[] = [
     triedBy: [
       "tailnet/carry_test.ts: a node that is nobody: refused, on every path; forged headers don't help",
       "tailnet/carry_test.ts: forged identities of a guest: refused, or without effect",
-      "tailnet/carry_test.ts: a process of the lender's machine: refused, whatever it says; guests are served meanwhile",
+      "tailnet/carry_test.ts: a process of the lender's machine: refused, whatever it says; guests are served again soon",
     ],
   },
   {

@@ -199,12 +199,16 @@ Deno.test("guests' kubectl over the tailnet", {
 
   await step(
     t,
-    "a process of the lender's machine: refused, whatever it says; guests are served meanwhile",
+    "a process of the lender's machine: refused, whatever it says; guests are served again soon",
     async () => {
       const response = await fetch(`http://127.0.0.1:${port}/k8s/bob-home/api`, { headers: { Connection: "close" } });
       assert.equal(response.status, 403);
       assert.match(await response.text(), /process of this machine/);
-      await works(["get", "configmaps"]);
+      // A second miss, as of a node that has just hung up, closes the gate for up to 20 s.
+      await eventually("guests are served", async () => {
+        const { code, stderr } = await bob.kubectl(["get", "configmaps"]);
+        return code === 0 || stderr;
+      }, 45_000);
     },
   );
 
