@@ -462,7 +462,7 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest keeps a stream open past its right",
     against:
-      "each stream through the tailnet server is cut within a second after an end of the grant or access, or a " +
+      "a stream through the tailnet server is cut within a second: after an end of the grant or access; after a " +
       "change of pin, person or node",
     left: "streams of guests who reach the API server in another way; a capability withdrawn by the tailnet's policy " +
       "counts for up to 15 s more",
