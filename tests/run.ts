@@ -112,7 +112,7 @@ const suites: Suite[] = [
     name: "e2e",
     what: "real pods on a node, including the operator's",
     args: ["tests/e2e"],
-    lab: ["kubernetes", "tailnet", "sidecar", "helm"],
+    lab: ["kubernetes", "tailnet", "sidecar", "helm", "pod-programs"],
     node: "all",
     image: true,
   },
