@@ -119,10 +119,10 @@ class Story {
   }
 
   async letIn(): Promise<void> {
-    step("Bob points his kubectl at Alice's cluster, over the tailnet: keystone use alice-home");
+    step("Bob's kubectl comes to Alice's cluster over the tailnet: keystone use alice-home");
     shown((await this.keystone(["grant", "list"])).said);
     const use = ["use", "alice-home", `--port=${this.tailnetPort}`];
-    const { said } = await check("Bob's node is known, and his kubeconfig has no secret", async () => {
+    const { said } = await check("Bob's node is known, and the kubeconfig has no secret", async () => {
       const { success, said } = await this.keystone(use, this.asBobs);
       if (!success) return said;
       const text = await Deno.readTextFile(this.bobs);
@@ -135,7 +135,7 @@ class Story {
       if (own.code !== 0) return own.stderr;
       return others.code !== 0 && /forbidden/i.test(others.stderr) ? { own } : "Bob can read kube-system too";
     });
-    await check(`Bob's browser shows his grant at ${this.page}`, async () => {
+    await check(`Bob's browser shows the grant at ${this.page}`, async () => {
       const text = await this.pageAs("bob-home");
       return /alice-to-bob-compute/.test(text) && /for bob-home/.test(text) ? { text } : text || "no answer";
     });

@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import { build } from "../../tests/lab/build.ts";
 import { codeBlocks } from "../../tests/support/code_blocks.ts";
 import { Answering } from "./answering.ts";
+import { drawPage } from "./page_pictures.ts";
 import { knownCommand } from "./known_command.ts";
 import { runOnTerminal, type TerminalRun } from "./pty.ts";
 import { sceneFiles, scenes, type SceneStep } from "./scenes.ts";
@@ -26,7 +27,7 @@ const { values } = parseArgs({
 const defaultColumns = Number(values.columns);
 
 /** Sections of the demo that its picture shows. */
-const shownOfDemo = [/kubeconfig/i, /within the grant/, /exceeds the grant/, /seconds from now/];
+const shownOfDemo = [/keystone use/, /within the grant/, /exceeds the grant/, /seconds from now/];
 
 async function draw(
   name: string,
@@ -125,6 +126,16 @@ try {
   const lab = JSON.parse(await Deno.readTextFile(`${dirname(KUBECONFIG)}/lab.json`));
   TS_SOCKET = lab.realms["alice-home"].socket;
   const bobs = await prepare(KUBECONFIG);
+  await drawPage({
+    dir: dirname(KUBECONFIG),
+    url: /http:\/\/alice-home\S+\//.exec(output)![0],
+    images,
+    lent: (login) =>
+      typed(
+        `kubectl patch realm alice-home --type=merge -p '${JSON.stringify({ spec: { people: [{ login }] } })}'`,
+        { KUBECONFIG },
+      ),
+  });
   for (const { name, columns = defaultColumns, before, steps } of scenes) {
     if (before !== undefined) await typed(before, { KUBECONFIG });
     const screen = new TerminalScreen(columns);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pagesOf } from "../../tests/support/documentation_pages.ts";
 import { commandProblem, knownCommand } from "./known_command.ts";
+import { pagePictures } from "./page_pictures.ts";
 import { scenes } from "./scenes.ts";
 import { terminalSvg } from "./terminal_svg.ts";
 import { commandsOfPicture } from "./terminal_svg.ts";
@@ -8,13 +9,13 @@ import { commandsOfPicture } from "./terminal_svg.ts";
 const images = new URL("../../docs/images/", import.meta.url);
 const shown = new Set(
   pagesOf().flatMap(({ text }) =>
-    [...text.matchAll(/\]\((?:docs\/)?images\/([\w-]+\.svg)\)/g)].map(([, name]) => name!)
+    [...text.matchAll(/\]\((?:docs\/)?images\/([\w-]+\.(?:svg|png))\)/g)].map(([, name]) => name!)
   ),
 );
 const files = [...Deno.readDirSync(images)].map(({ name }) => name);
 /** Pictures that are drawn by hand. */
 const drawn = ["lending.svg"];
-const recorded = files.filter((name) => !drawn.includes(name));
+const recorded = files.filter((name) => !drawn.includes(name) && !pagePictures.some((each) => each === name));
 const commandsIn = (name: string) => commandsOfPicture(Deno.readTextFileSync(new URL(name, images)));
 
 Deno.test("pictures: each one that a page shows exists, and each one is shown", () => {
