@@ -119,7 +119,7 @@ class Story {
   }
 
   async letIn(): Promise<void> {
-    step("Bob's kubectl comes to Alice's cluster over the tailnet: keystone use alice-home");
+    step("Bob points kubectl at Alice's cluster, over the tailnet: keystone use alice-home");
     shown((await this.keystone(["grant", "list"])).said);
     const use = ["use", "alice-home", `--port=${this.tailnetPort}`];
     const { said } = await check("Bob's node is known, and the kubeconfig has no secret", async () => {
