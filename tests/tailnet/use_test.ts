@@ -114,6 +114,12 @@ Deno.test("keystone use on a real tailnet", {
     });
 
     await step(t, "with tailscaled's own proxy: kubectl uses it, and no process of this command runs", async () => {
+      // Two nodes without network devices take some seconds to find each other, and the command goes on to the next way.
+      await eventually("carol's node has found the lender's", async () => {
+        const { code, stderr } = await carol.use("alice-home", `--port=${port}`, "--way=proxy");
+        return code === 0 || stderr;
+      }, 40_000);
+      works(await carol.use("alice-home", "--stop"));
       const began = performance.now();
       works(await carol.use("alice-home", `--port=${port}`));
       assert.match((await carol.kubectl("get", "pods")).stderr, /No resources found in guest-carol-home namespace/);
