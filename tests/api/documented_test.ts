@@ -145,6 +145,14 @@ Deno.test("everything that the pages show", {
         assert.doesNotThrow(() => parseSettings(part), at);
         continue;
       }
+      if (keys.includes("components")) {
+        // Of a Kustomization beside the overlays.
+        const overlay = `${root}deploy/kustomize/overlays/tailscale/`;
+        for (const path of part.components as string[]) {
+          assert.ok((await Deno.stat(`${overlay}${path}`)).isDirectory, at);
+        }
+        continue;
+      }
       const grant = (await cluster.grants.get("alice-to-bob-compute")).spec;
       const networkPolicy = part.networkPolicy ?? { egressAllowed: true, ...part };
       const { code, said } = await admin(
