@@ -91,7 +91,7 @@ const suites: Suite[] = [
   {
     name: "tailnet",
     what: "real headscale and tailscaled processes",
-    args: ["tests/tailnet"],
+    args: ["--parallel", "tests/tailnet"],
     lab: ["kubernetes", "tailnet", "tailscale-stable"],
   },
   {
