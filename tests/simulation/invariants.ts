@@ -464,10 +464,11 @@ export class Invariants {
     if (!over && memories.some((memory) => this.#mayHold(memory))) this.#break(nothingEndsBeforeItsTime, text);
     const drained = (memory: Memory) => {
       this.#noteDrained(memory);
-      // Its notice began when the operator saw the revocation; an end that is not announced yet is still to come.
-      const end = memory.revoked ? Math.max(this.#endOf(memory), this.#latestEndOf(memory)) : this.#endOf(memory);
-      return !memory.wasActive || memory.drained || end > now ||
-        end + 1000 * (memory.spec.termination?.drainSeconds ?? 120) <= now;
+      const drainMs = 1000 * (memory.spec.termination?.drainSeconds ?? 120);
+      const isFine = (end: number) => end > now || end + drainMs <= now;
+      // A notice begins when the operator sees the revocation, which may be later.
+      return !memory.wasActive || memory.drained || isFine(this.#endOf(memory)) ||
+        (memory.revoked !== undefined && isFine(this.#latestEndOf(memory)));
     };
     if (ends === "delete" && !memories.every(drained)) this.#break(budgetsAreRespected, text);
   }
