@@ -25,7 +25,7 @@ Deno.test("the proxy", async (t) => {
   ) => {
     const trigger = new FaultTrigger([{ kind, at, nth }]);
     await using proxy = await Proxy.listen({ upstream, trigger, mark, onKill: () => killed++ });
-    using rest = await clientOf(proxy.kubeconfig, { timeoutMs: 1000 });
+    using rest = await clientOf(proxy.kubeconfig, { timeoutMs: 1000, retriesWhenBusy: 0 });
     await use(new CoreV1Api(rest).namespace("default").configMaps, trigger);
     assert.deepEqual(trigger.fired, [{ kind, at, nth }]);
   };
