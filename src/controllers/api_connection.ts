@@ -37,8 +37,6 @@ const timing = {
   pendingMs: 1500,
   /** Lateness of a probe's timeout that shows that this process was busy, not the API server. */
   busyMs: 500,
-  /** Times for which a cause has to last, because an API server that stops shows it for a moment. */
-  doubtMs: { unreachable: 500, unhealthy: 2000 } as { [kind in ApiCause["kind"]]?: number },
   /** Time for which another cause has to last until it replaces the reported one. */
   otherCauseMs: 10_000,
 } as const;
@@ -61,8 +59,8 @@ export class ApiConnection {
   #answeredAt: number;
   #probedAt = -Infinity;
   #suspectedSince: number | undefined;
-  /** Monotonic time of the first probe that an API server answers like this while it stops. */
-  #doubtedAt: number | undefined;
+  /** True after a probe whose connection was closed. */
+  #isDoubted = false;
   /** True if a request failed for a reason of the API server's since the last one that succeeded. */
   #isTroubled = false;
   readonly #pending = new Set<{ at: number }>();
@@ -145,7 +143,7 @@ export class ApiConnection {
   #answered(isUnary: boolean): void {
     this.#answeredAt = this.#clock.monotonic();
     this.#suspectedSince = undefined;
-    this.#doubtedAt = undefined;
+    this.#isDoubted = false;
     if (isUnary) this.#isTroubled = false;
     if (this.#outage && this.#outage.cause.kind !== "lease") this.#end();
   }
@@ -180,17 +178,14 @@ export class ApiConnection {
     if (isConnectionError(error) && now - sent.at > timing.probeMs + timing.busyMs) return;
     const cause = apiCauseOf(error);
     this.#probedAt = now;
-    const doubtMs = timing.doubtMs[cause.kind];
-    if (!this.#outage && doubtMs !== undefined) {
+    if (!this.#outage && cause.kind === "unreachable" && !this.#isDoubted) {
       // Of a server that stops: a moment later it refuses connections, or another one answers.
-      this.#doubtedAt ??= now;
-      if (now - this.#doubtedAt < doubtMs) {
-        this.#suspectedSince ??= since;
-        return;
-      }
+      this.#isDoubted = true;
+      this.#suspectedSince ??= since;
+      return;
     }
     this.#suspectedSince = undefined;
-    this.#doubtedAt = undefined;
+    this.#isDoubted = false;
     if (!this.#outage) this.#begin(cause, since);
     else this.#goesOn(cause);
   }

@@ -131,21 +131,6 @@ Deno.test("API connection: closed, then refused, as by a server that stops: one 
   await clock.advance(1500);
 });
 
-Deno.test("API connection: unhealthy for a moment, then refused, as by a server that stops: one line", async () => {
-  await using world = begun();
-  const { clock, server, request, said } = world;
-  server.probe = answerOf(500, "[+]ping ok\n[-]etcd failed: reason withheld");
-  server.others = answerOf(500, "etcdserver: request timed out");
-  void request();
-  await clock.advance(1400);
-  assert.equal(said.length, 0);
-  server.probe = server.others = refused();
-  await clock.advance(1000);
-  assert.deepEqual(said.map((line) => line.replace(/^\S+ /, "")), ["lost refused"]);
-  server.probe = "ok";
-  await clock.advance(1500);
-});
-
 Deno.test("API connection: refused with 403, 404, 409 or 422: answers", async () => {
   await using world = begun();
   const { clock, server, request, said } = world;
