@@ -166,7 +166,7 @@ function verdictOn(
   }
   const reason = outcome.fits === null
     ? outcome.notJudged
-    : outcome.pods?.wanted === 0
+    : outcome.pods?.created === 0
     ? undefined
     : doubt ?? defaultDoubt(object, change, around);
   const unsure = answer?.message ?? (reason === undefined ? undefined : `${objectTitle(object)}: ${reason}`);

@@ -13,7 +13,7 @@ export interface Course {
   come: number;
   /** One of its new pods. */
   each?: PodShape;
-  /** Number of new pods to create. */
+  /** Number of pods of the new template to create: what refuses such a pod matters only if there are any. */
   missing: number;
   /** All amounts that its pods, claims and objects have in the end, except objects that exist. */
   goal: Load;

@@ -28,7 +28,8 @@ export function daemonSetCourse(place: QuotaPlace, change: Change): Course {
   const daemons = daemonsOf(place, change, each, same);
   const { type, rollingUpdate } = partsOf(spec.updateStrategy);
   const { maxSurge = 0, maxUnavailable = 1 } = partsOf(rollingUpdate);
-  const outdated = type === "OnDelete" ? 0 : daemons.outdated;
+  const isOnDelete = type === "OnDelete";
+  const outdated = isOnDelete ? 0 : daemons.outdated;
   const itself = itselfLoad(place, change, "daemonsets.apps");
   const hasRevision = same ||
     (change.present?.revisions ?? []).some(({ data }) =>
@@ -54,7 +55,8 @@ export function daemonSetCourse(place: QuotaPlace, change: Change): Course {
   const guess = daemons.nodes === undefined && change.before === undefined;
   const unknown = guess && load.size > 0 && admitted && each.obstacle === undefined && place.ledger.room(load, 1) > 0;
   const onNodes = sumLoads([daemons.onNodes, 1], [daemons.outdatedLoad, -outdated], [load, outdated + missing]);
-  const least = daemons.nodes === undefined ? Math.max(1, wanted) : wanted;
+  // OnDelete replaces no pod.
+  const least = change.before !== undefined && isOnDelete ? missing : daemons.nodes === undefined ? 1 : wanted;
   return {
     wanted: guess ? 1 : wanted,
     come: guess

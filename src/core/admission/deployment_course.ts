@@ -45,10 +45,8 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
     ? noLoad
     : objectLoad(place, "replicasets.apps");
   const before = change.before === undefined ? undefined : replicasIn({ ...change, after: change.before });
-  const missing = paused && !nextExists ? 0 : Math.max(0, replicas - next.pods);
-  const goal = paused
-    ? sumLoads([itself, 1], [held, 1], [wholeLoad(each), nextExists ? replicas - next.pods : 0])
-    : sumLoads([itself, 1], [replicaSet, 1], [ofNext, 1], [wholeLoad(each), missing]);
+  const groups = [next, ...old];
+  const pods = groups.map((group) => group.pods);
   const ledger = place.ledger.copy();
   ledger.give(terminating);
   const admitted = ledger.takeMost(itself, 1) === 1;
@@ -66,14 +64,20 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
       ? { scaledFrom: before + fenceposts(specOf(change.before).strategy, before).maxSurge }
       : {}),
   });
+  /** Pods that each ReplicaSet gets in addition while it is paused: no ReplicaSet takes over from another. */
+  const added = groups.map(({ wanted }, index) => wanted - pods[index]!);
+  const missing = Math.max(0, paused ? added[0]! : replicas - pods[0]!);
+  const goal = paused
+    ? sumLoads([itself, 1], [held, 1], ...groups.map((group, index) => [wholeLoad(group), added[index]!] as const))
+    : sumLoads([itself, 1], [replicaSet, 1], [ofNext, 1], [wholeLoad(each), missing]);
   const come = admitted ? end.come : 0;
   const complete = admitted &&
     !end.noReplicaSet &&
     (paused
-      ? [next, ...old].every(({ pods, wanted, waiting }) => pods === wanted && waiting === 0)
+      ? groups.every(({ pods, wanted, waiting }) => pods === wanted && waiting === 0)
       : come === replicas && end.left === 0);
   return {
-    wanted: paused && !nextExists ? 0 : replicas,
+    wanted: paused ? next.wanted : replicas,
     come,
     each,
     missing,

@@ -78,6 +78,8 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const earlier = change.before === undefined || same
     ? each
     : shapeOf(place, "spec.template", specOf(change.before).template);
+  const current = currentTemplate(change, same);
+  const ofCurrent = current === undefined ? each : shapeOf(place, "spec.template", current);
   const ranks = ranksOf(place, change, {
     replicas,
     start,
@@ -94,12 +96,14 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const refusedClaim = claims.total === 0
     ? undefined
     : templates.map(({ state }) => claimObstacle(state, place.around)).find((why) => why !== undefined);
-  const obstacle = each.obstacle ?? refusedClaim;
   const missing = Math.max(0, replicas - ranks.count);
-  const below = ranks.ordinals
+  const below = current === undefined
+    ? 0
+    : ranks.ordinals
     ? Math.min(partition, replicas) - [...ranks.ordinals].filter((ordinal) => ordinal - start < partition).length
     : Math.max(0, Math.min(partition, replicas) - ranks.count);
-  const parts = { each, earlier, below: same ? 0 : below, missing, claims, ranks, onDelete };
+  const obstacle = refusedClaim ?? (below > 0 ? ofCurrent.obstacle : undefined);
+  const parts = { each, ofCurrent, below, missing, claims, ranks, onDelete };
   const run = (unknownClaims: boolean) => {
     const ledger = place.ledger.copy();
     ledger.give(ranks.terminating);
@@ -121,7 +125,7 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
     } else end = best;
   }
   if (claims.total > 0 && templates.some(({ unsure }) => unsure)) unclear ??= classUnknown;
-  const newPods = sumLoads([wholeLoad(earlier), parts.below], [wholeLoad(each), missing - parts.below]);
+  const newPods = sumLoads([wholeLoad(ofCurrent), below], [wholeLoad(each), missing - below]);
   const updated = sumLoads([ranks.inRange, 1], [ranks.outdatedLoad, -ranks.outdated], [
     wholeLoad(each),
     ranks.outdated,
@@ -130,13 +134,14 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   return {
     wanted: replicas,
     come: end.come,
-    each: obstacle === undefined ? each : { ...each, obstacle },
-    missing: missing + ranks.outdated,
+    each,
+    ...(obstacle === undefined ? {} : { obstacle }),
+    missing: missing - below + ranks.outdated,
     goal,
     sure: sumLoads(
       [itself, 1],
       [revision, 1],
-      [each.pod, partition > 0 || onDelete ? missing : replicas],
+      [each.pod, onDelete ? missing : current === undefined ? replicas : Math.max(0, replicas - partition)],
       [claims.sure, 1],
     ),
     held: sumLoads([ranks.inRange, 1], [ranks.beyond, 1], [ranks.terminating, 1]),
@@ -172,6 +177,18 @@ function revisionOf({ after, before, present, asked }: Change, same: boolean): s
   );
   if (found) return nameIn(found);
   return same ? stringOf(statusIn(before).updateRevision) : undefined;
+}
+
+/**
+ * Returns the template of the pods below the partition, if it is another one than the set's: that of the current revision,
+ * which stays until a roll-out has replaced all pods. Without the revisions it is expected to be the stored one.
+ */
+function currentTemplate({ before, present }: Change, same: boolean): unknown {
+  if (before === undefined) return undefined;
+  const { currentRevision, updateRevision } = statusIn(before);
+  const found = (present?.revisions ?? []).find((revision) => nameIn(revision) === currentRevision);
+  if (same && (currentRevision === updateRevision || !found)) return undefined;
+  return specOf(found ? partsOf(found).data : before).template;
 }
 
 interface RankOptions {
@@ -301,8 +318,9 @@ function missingClaims(
 
 interface OrderedParts {
   each: PodShape;
-  earlier: PodShape;
-  /** Missing pods below the partition, which have the earlier template. */
+  /** Pod of the current revision. */
+  ofCurrent: PodShape;
+  /** Missing pods below the partition, which have the template of the current revision. */
   below: number;
   missing: number;
   claims: MissingClaims;
@@ -313,7 +331,7 @@ interface OrderedParts {
 function orderedRun(
   ledger: Ledger,
   replicas: number,
-  { each, earlier, below, missing, claims, ranks, onDelete }: OrderedParts,
+  { each, ofCurrent, below, missing, claims, ranks, onDelete }: OrderedParts,
   unknownClaims: boolean,
 ): Pick<Course, "complete" | "come" | "stall"> {
   let created = 0;
@@ -322,7 +340,7 @@ function orderedRun(
     come,
     stall: { load, free: [...ledger.free], kind },
   });
-  const podOf = (index: number): Load => wholeLoad(index < below ? earlier : each);
+  const podOf = (index: number): Load => wholeLoad(index < below ? ofCurrent : each);
   for (const load of claims.perOrdinal) {
     const step = sumLoads([podOf(created), 1], [load, 1]);
     if (ledger.takeMost(step, 1) === 0) return stop(step, ranks.count + created, "order");
