@@ -6,6 +6,7 @@ import type { Lab } from "../lab/lab.ts";
 import type { GuestProfile } from "./generated_case.ts";
 import { type AnyObject, type ComparedKind, comparedKinds, resourceOfKind } from "./live_object.ts";
 import type { NamespaceView, NamespaceViews } from "./namespace_views.ts";
+import { persistent } from "./persistent_client.ts";
 
 /** Kinds that a case leaves behind, owners first. */
 const leftKinds: readonly ComparedKind[] = [
@@ -55,7 +56,7 @@ export class GuestSlot implements Disposable {
     await cluster.grantIn("Active", realm, 60_000);
     const kubeconfig = await lab.user(`guest-of-${realm}`, { groups: [`keystone:realm:${realm}`] });
     const namespace = `guest-${realm}`;
-    const guest = await clientOf(kubeconfig);
+    const guest = persistent(await clientOf(kubeconfig));
     const slot = new GuestSlot(cluster, { namespace, kubeconfig, guest, view: views.view(namespace) });
     await eventually("the guest may create pods", () => slot.#probed(guest), 30_000);
     return slot;

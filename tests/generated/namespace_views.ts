@@ -1,5 +1,5 @@
 /** The content of all namespaces, kept current by watches, with the time of the last change of each. */
-import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { ConnectionError, isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { type ComparedKind, comparedKinds, controllerUid, type WatchedObject } from "./live_object.ts";
 
 /** Reasons of events about objects that a controller can't create: pods and claims, or a Deployment's ReplicaSet. */
@@ -109,7 +109,7 @@ export class NamespaceViews implements AsyncDisposable {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!isApiError(error, 410)) throw error;
+        if (!isApiError(error, 410) && !(error instanceof ConnectionError)) throw error;
         // Deletions between the two lists would be missed, so everything is listed from the start.
         for (const view of this.#views.values()) view.objects.delete(kind);
       }
