@@ -2,6 +2,7 @@
 import { randomOf, type SeededRandom } from "../simulation/random.ts";
 import { type GeneratedCase, type GeneratedStep, guestProfiles } from "./generated_case.ts";
 import type { AnyObject } from "./live_object.ts";
+import { heldSteps } from "./held_updates.ts";
 import { type CaseTerms, changedObject, podTemplateOf } from "./object_changes.ts";
 import { isRestrictedNow, podTemplate } from "./pod_generator.ts";
 import { rareFieldsOf } from "./rare_fields.ts";
@@ -25,6 +26,9 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
   for (let count = random.of([1, 1, 1, 2, 2, 3]); count > 0; count--) {
     steps.push(changedObject(terms, steps.at(-1)!.objects));
   }
+  // By another random too, after the steps that a case has anyway.
+  const held = randomOf(seed + 0x4e1d, index);
+  if (held.percent(25)) steps.push(...heldSteps({ ...terms, random: held }, steps.at(-1)!.objects));
   // With several LimitRanges it isn't defined which one's defaults apply.
   if (ranges.some(({ spec }) => spec.limits.some(({ type }: AnyObject) => type === "Container"))) {
     for (const object of steps.flatMap(({ objects }) => objects)) withoutDefaults(object);

@@ -133,6 +133,9 @@ const serviceType: Change = ({ random }, { kind, spec }) => {
   spec.ports = spec.ports.slice(0, 1 + random.below(3));
 };
 
+/** Changes of most kinds. */
+export const changes = { annotation, image, growth, shrinkage, otherAmounts };
+
 const byKind: Readonly<Record<string, Record<string, Change>>> = {
   Deployment: {
     image,
