@@ -1,14 +1,14 @@
 /** Filters for changes of an object that concern its dependents. */
-import { isDeepStrictEqual } from "node:util";
 import type { StoreChange } from "../../lib/controller/mod.ts";
 import { conditionOf } from "../core/conditions.ts";
 import type { RealmFacts, SuperEntityFacts } from "../core/facts.ts";
+import { sameJson } from "../core/same_json.ts";
 import type { Context } from "./context.ts";
 
 /** True if network policies depend on the change: terms, pin, addresses or verification, but not connectivity. */
 export function concernsPolicies({ old, new: now }: StoreChange<RealmFacts>): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
-    old.trustedNode !== now.trustedNode || !isDeepStrictEqual(trustOf(old), trustOf(now));
+    old.trustedNode !== now.trustedNode || !sameJson(trustOf(old), trustOf(now));
 }
 
 /** Returns the status fields of a realm that decide if it is trusted and the reason if it isn't. */
@@ -20,7 +20,7 @@ const trustOf = ({ status: { node, trustedNode, trustedBefore, conditions } }: R
 
 /** True if grants from or to the SuperEntity depend on the change. */
 export const concernsParties = ({ old, new: now }: StoreChange<SuperEntityFacts>): boolean =>
-  !isDeepStrictEqual(old && partyFacts(old), now && partyFacts(now));
+  !sameJson(old && partyFacts(old), now && partyFacts(now));
 
 const partyFacts = ({ uid, generation, deletingSince, status }: SuperEntityFacts) => [
   uid,

@@ -1,5 +1,4 @@
 /** The guest loop, keyed by grantee: folds all grants to it into the objects of its namespace. */
-import { isDeepStrictEqual } from "node:util";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { conditionOf } from "../core/conditions.ts";
 import { effectText } from "../core/effects.ts";
@@ -11,6 +10,7 @@ import { enforcementsOf } from "../core/guest/enforcements.ts";
 import type { GuestWorld } from "../core/guest/guest_world.ts";
 import { aboutGrant, isFoundation } from "../core/guest/writes.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
+import { sameJson } from "../core/same_json.ts";
 import { type ApplyOutcome, type Confirmed, defineLoop, type FailedEffect } from "../engine/loop.ts";
 import type { KeyRequest } from "../engine/triggers.ts";
 import { concernsParties, concernsPolicies, entitiesWith } from "./concerns.ts";
@@ -57,7 +57,7 @@ export const guestLoop = defineLoop({
     ...singles.flatMap(([, { cache }]) => cache === "quotas" ? [] : [onStore(cache, ofNamespaced)]),
     // A grant that starts has been waiting only for this quota status, so it goes first.
     onStore("quotas", (change) => {
-      const begun = !isDeepStrictEqual(change.old?.statusHard, change.new?.statusHard);
+      const begun = !sameJson(change.old?.statusHard, change.new?.statusHard);
       return ofNamespaced(change).map((key) => ({ key, begun }));
     }),
     onStore("identities", ({ old, new: now }) => realmsOf((now ?? old)!)),
@@ -113,7 +113,7 @@ function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, 
 function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
     old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||
-    !isDeepStrictEqual(terminationOf(old), terminationOf(now));
+    !sameJson(terminationOf(old), terminationOf(now));
 }
 
 /** True for a write of the grant loop that no instant depends on and that others are likely to follow. */

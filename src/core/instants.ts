@@ -9,8 +9,7 @@ const first = Date.parse("0001-01-01T00:00:00Z");
  * as the year 20000, become the last or first one in it; NaN becomes the first.
  */
 export const rfc3339 = (epochMs: number): string =>
-  new Date(Number.isNaN(epochMs) ? first : Math.min(last, Math.max(first, epochMs))).toISOString()
-    .replace(/\.\d{3}Z$/, "Z");
+  `${new Date(Number.isNaN(epochMs) ? first : Math.min(last, Math.max(first, epochMs))).toISOString().slice(0, 19)}Z`;
 
 /** Returns the earliest of the instants that are defined. */
 export function earliest(...instants: (number | undefined)[]): number | undefined {

@@ -3,7 +3,6 @@
  * so that a flood of them doesn't affect other clients. Source: API Priority and Fairness (KEP-1040). As the only
  * object about all guests, it also records whether they may write (docs/adr/0031).
  */
-import { isDeepStrictEqual } from "node:util";
 import type { FlowSchema, Subject } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { RealmSubject } from "../api/mod.ts";
 import type { Plan } from "./effects.ts";
@@ -17,6 +16,7 @@ import {
   realmGroup,
   systemNamespace,
 } from "./names.ts";
+import { sameJson } from "./same_json.ts";
 
 /** A grantee and the known subjects of its guests. */
 export interface FlowGrantee {
@@ -88,7 +88,7 @@ export function planGuestFlow({ grantees, present, hasLevel, guestWrites }: Gues
   const isTold = (present?.guestWrites ?? "Open") === guestWrites;
   if (!hasLevel && isTold) return { stages: [] };
   const desired = guestFlowOf(grantees, guestWrites);
-  const isSame = present && isTold && isDeepStrictEqual(present.spec, desired.spec) &&
+  const isSame = present && isTold && sameJson(present.spec, desired.spec) &&
     present.labels[managedByLabel] === managedBy;
   return { stages: isSame ? [] : [{ kind: "close", effects: [{ apply: desired }] }] };
 }

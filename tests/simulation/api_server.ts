@@ -42,8 +42,18 @@ export interface Target {
   subresource?: string;
 }
 
-/** Parses the path of a request. */
-export function targetOf(path: string): Target {
+/** Parses the path of a request, once. */
+export function targetOf(request: RequestOptions): Target {
+  const known = targets.get(request);
+  if (known) return known;
+  const target = parseTarget(request.path);
+  targets.set(request, target);
+  return target;
+}
+
+const targets = new WeakMap<RequestOptions, Target>();
+
+function parseTarget(path: string): Target {
   const [, root, ...parts] = path.split("/");
   const rest = parts.slice(root === "api" ? 1 : 2);
   const namespace = rest[0] === "namespaces" && rest.length > 2 ? rest[1]! : undefined;
@@ -60,8 +70,9 @@ export function targetOf(path: string): Target {
 }
 
 /** Describes a request in a few words, for traces. */
-export function eventText({ method, path, contentType, bodyJson }: RequestOptions): string {
-  const { kind, plural, namespace, name, subresource } = targetOf(path);
+export function eventText(request: RequestOptions): string {
+  const { method, contentType, bodyJson } = request;
+  const { kind, plural, namespace, name, subresource } = targetOf(request);
   const { metadata, status } = (bodyJson ?? {}) as { metadata?: { name?: string }; status?: Record<string, unknown> };
   const key = simulatedKeyOf(namespace, name ?? metadata?.name ?? "");
   const what = `${kind ?? plural} ${key}`;
@@ -89,7 +100,7 @@ export class ApiServer {
 
   /** Performs a request. Returns the response body; throws the error that the operator's client would throw. */
   perform(request: RequestOptions): JSONValue {
-    const target = targetOf(request.path);
+    const target = targetOf(request);
     if (request.method === "GET") return this.#list(target);
     const answer = this.#write(request, target);
     if ("error" in answer) throw errorOf(answer, request);
@@ -190,6 +201,7 @@ const errorOf = (
 function asSent(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(asSent);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.fromEntries(entries.map(([key, each]) => [key, asSent(each)]));
+  const sent: Record<string, unknown> = {};
+  for (const [key, each] of Object.entries(value)) if (each !== undefined) sent[key] = asSent(each);
+  return sent;
 }

@@ -35,8 +35,9 @@ export class Coverage {
   }
 
   /** Counts a write that is sent, with its reasons if it is a status or a finalizer. */
-  sent({ method, path, bodyJson }: RequestOptions): void {
-    const { kind, subresource } = targetOf(path);
+  sent(request: RequestOptions): void {
+    const { method, bodyJson } = request;
+    const { kind, subresource } = targetOf(request);
     const { status, metadata } = (bodyJson ?? {}) as Said;
     if (subresource === "status") {
       this.#told(kind === "realms" ? "realm " : kind === "superEntities" ? "entity " : "", status!);

@@ -55,17 +55,22 @@ export class Queue implements KeyQueue {
     return false;
   }
 
-  /** Returns the keys that may be taken. */
-  due(moment: string, monotonic: number): string[] {
-    const now = this.#now();
+  /** Returns the keys that may be taken. `moment` returns the present state. */
+  due(moment: () => string, monotonic: number): string[] {
     const due: string[] = [];
     const add = (key: string) => {
       if (!this.#taken.has(key) && !due.includes(key)) due.push(key);
     };
-    for (const key of this.#keys.keys()) add(key);
-    for (const [key, failed] of this.#failed) if (failed !== moment) add(key);
-    for (const [key, { at }] of this.#times) if (at <= now) add(key);
-    for (const [key, at] of this.#looks) if (at <= monotonic) add(key);
+    if (this.#keys.size > 0) { for (const key of this.#keys.keys()) add(key); }
+    if (this.#failed.size > 0) {
+      const present = moment();
+      for (const [key, failed] of this.#failed) if (failed !== present) add(key);
+    }
+    if (this.#times.size > 0) {
+      const now = this.#now();
+      for (const [key, { at }] of this.#times) if (at <= now) add(key);
+    }
+    if (this.#looks.size > 0) { for (const [key, at] of this.#looks) if (at <= monotonic) add(key); }
     return due;
   }
 

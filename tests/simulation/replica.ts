@@ -315,7 +315,7 @@ export class Replica {
         return this.#after(`ping of ${ping.address}`);
       });
     }
-    const moment = this.#moment;
+    const moment = () => this.#moment;
     for (const loop of loops) {
       for (const key of this.#queueOf(loop.name).due(moment, this.#world.now)) out.push(() => this.#begin(loop, key));
     }
@@ -417,7 +417,7 @@ export class Replica {
     if (!running) return Promise.reject(this.#bug = new Error(`${request.path} belongs to no reconcile`));
     const text = eventText(request);
     const { loop, key, home } = running;
-    const { kind, subresource } = targetOf(request.path);
+    const { kind, subresource } = targetOf(request);
     const ends = subresource === "eviction" ? "evict" : kind === "pods" ? "delete" : undefined;
     if (request.method !== "GET") {
       if (ends !== "evict") this.requests.push(`${running.id} ${text}`);

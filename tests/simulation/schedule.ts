@@ -427,11 +427,11 @@ function sorted(value: unknown, isDrained: boolean): unknown {
   if (Array.isArray(value)) return value.map((each) => sorted(each, isDrained));
   if (typeof value !== "object" || value === null) return value;
   const left = isDrained ? counted : seenAt;
-  return Object.fromEntries(
-    Object.entries(value).filter(([key]) => !left.has(key)).sort(([a], [b]) => a < b ? -1 : 1).map((
-      [key, each],
-    ) => [key, sorted(each, isDrained)]),
-  );
+  const out: Record<string, unknown> = {};
+  for (const key of Object.keys(value).sort()) {
+    if (!left.has(key)) out[key] = sorted((value as Record<string, unknown>)[key], isDrained);
+  }
+  return out;
 }
 
 function difference(one: string, two: string): string {

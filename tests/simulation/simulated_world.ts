@@ -150,10 +150,26 @@ const without = <T>(map: Readonly<Record<string, T>>, key: string): Record<strin
   return rest;
 };
 
+/** Returns the fields of an area whose values are texts, which most writes leave as they are. */
+function textsIn(object: SimulatedObject, area: string): Readonly<Record<string, string>> | undefined {
+  switch (area) {
+    case "labels":
+    case "annotations":
+      return object.metadata[area];
+    case "hard":
+      return (object.spec as QuotaSpec | undefined)?.hard;
+    case "data":
+      return object.data;
+    default:
+      return undefined;
+  }
+}
+
 /** Returns the object with one field set or removed. */
 function withField(object: SimulatedObject, path: string, value: unknown): SimulatedObject {
   const at = path.indexOf(separator);
   const [area, key] = [path.slice(0, at), path.slice(at + 1)];
+  if (textsIn(object, area)?.[key] === value) return object;
   const change = <T>(map: Readonly<Record<string, T>>) =>
     value === undefined ? without(map, key) : { ...map, [key]: value as T };
   switch (area) {

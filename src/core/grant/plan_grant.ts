@@ -1,5 +1,4 @@
 /** Plans a Grant's status, events and finalizer. */
-import { isDeepStrictEqual } from "node:util";
 import { type GrantState, type GrantStatus, maxReductions, type Phase, type Settings } from "../../api/mod.ts";
 import { bounded, conditionOf, type DesiredCondition, foldConditions } from "../conditions.ts";
 import { type Effect, type EffectStage, type Plan, stagesOf } from "../effects.ts";
@@ -16,6 +15,7 @@ import { writesClosedCondition } from "../database_storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { amountsAfter, isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Fault, faultText } from "../faults.ts";
+import { sameJson } from "../same_json.ts";
 import { type Lifecycle, lifecycleIn, rulesOf, skewText, trustOf } from "./lifecycle.ts";
 import { validityOf } from "./validity.ts";
 
@@ -91,7 +91,7 @@ function stagesFor(
       ? guestEvents.map((event) => ({ event, about: { apiVersion: "v1", kind: "ResourceQuota", ...quota } }))
       : [],
   ];
-  const shown: Effect[] = isDeepStrictEqual(status, written) ? [] : [{ status, of, events: reported }];
+  const shown: Effect[] = sameJson(status, written) ? [] : [{ status, of, events: reported }];
   return [...stagesOf("close", [removed]), ...stagesOf("open", [added]), ...stagesOf("report", [shown])];
 }
 
@@ -289,7 +289,7 @@ export function isBeingWritten(enforcement: GrantEnforcement): boolean {
 }
 
 /** Reports whether two statuses are equal apart from message and conditions. */
-const sameTerms = (a: GrantStatus | undefined, b: GrantStatus): boolean => isDeepStrictEqual(termsIn(a), termsIn(b));
+const sameTerms = (a: GrantStatus | undefined, b: GrantStatus): boolean => sameJson(termsIn(a), termsIn(b));
 
 function termsIn(status: GrantStatus = {}): GrantStatus {
   const { conditions: _, message: __, ...terms } = status;

@@ -1,11 +1,11 @@
 /** Freeze of the quota: during a notice, pods keep running but usage can't grow. */
-import { isDeepStrictEqual } from "node:util";
 import { minQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { QuotaFacts, RealmFacts } from "../facts.ts";
 import { freezeList, shown } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { EntitlementSums } from "./entitlement.ts";
 import { isPresent } from "../realm/present.ts";
+import { sameJson } from "../same_json.ts";
 
 /** Record on the quota: the sums at the start of the notice, and the frozen limits. */
 interface FreezeRecord {
@@ -50,7 +50,7 @@ function readFreeze(
   sums: Pick<FreezeRecord, "granted" | "remaining">,
 ): ResourceList | undefined {
   const record = text === undefined ? undefined : parseRecord(text);
-  return record && isDeepStrictEqual({ granted: record.granted, remaining: record.remaining }, sums)
+  return record && sameJson({ granted: record.granted, remaining: record.remaining }, sums)
     ? new Map(Object.entries(record.hard).map(([key, quantity]) => [key, parseQuantity(quantity)]))
     : undefined;
 }

@@ -31,17 +31,27 @@ export interface RealmPeersWorld {
   cluster: Pick<ClusterFacts, "ranges">;
 }
 
-/** Returns the peers of the realm of this name. */
-export function realmPeersOf(
-  name: string,
-  realm: RealmFacts | undefined,
-  { settings, cluster }: RealmPeersWorld,
-): RealmPeers {
+/** Returns the peers of the realm of this name. The result is cached, so nothing given may be modified. */
+export function realmPeersOf(name: string, realm: RealmFacts | undefined, world: RealmPeersWorld): RealmPeers {
   if (!isPresent(realm)) return shut("GranteeUnknown", `There is no Realm ${name}.`, true);
   if (!isVerified(realm)) return unverified(realm);
-  const all = (realm.status.node?.addresses ?? []).map(parseRange).filter((range) => range !== undefined);
-  const closed = all.flatMap((range) => closedAddress(name, range, { settings, cluster }) ?? []);
-  const ranges = all.filter((range) => !closedAddress(name, range, { settings, cluster })).sort(compareRanges);
+  const { settings, cluster: { ranges } } = world;
+  const known = byRealm.get(realm);
+  if (known?.settings === settings && known.ranges === ranges) return known.peers;
+  const peers = verifiedPeers(name, realm, world);
+  byRealm.set(realm, { settings, ranges, peers });
+  return peers;
+}
+
+/** Cache: a plan asks for the peers of its grantee several times, and realms rarely change. */
+const byRealm = new WeakMap<RealmFacts, { settings: Settings; ranges: readonly Range[]; peers: RealmPeers }>();
+
+function verifiedPeers(name: string, realm: RealmFacts, { settings, cluster }: RealmPeersWorld): RealmPeers {
+  const tailnet = tailnetRanges(settings.clusterRanges);
+  const all = (realm.status.node?.addresses ?? []).map(parseRange).filter((range) => range !== undefined)
+    .map((range) => ({ range, closed: closedAddress(name, range, { tailnet, cluster }) }));
+  const closed = all.flatMap(({ closed }) => closed ?? []);
+  const ranges = all.filter(({ closed }) => !closed).map(({ range }) => range).sort(compareRanges);
   const proxies = (own(settings.realmPeers, name) ?? []).map((peer): NetworkPolicyPeer => ({ ...peer }));
   if (closed[0]) return { ranges, proxies, closed: closed[0] };
   return ranges.length > 0 ? { ranges, proxies } : {
@@ -70,7 +80,11 @@ function unverified({ name, status }: RealmFacts): RealmPeers {
  * Returns the reason that an address of a realm's node stays closed. The control server assigns the addresses, and it
  * may be somebody else's, so it can't open addresses outside the tailnet or services that every node has.
  */
-function closedAddress(name: string, range: Range, { settings, cluster }: RealmPeersWorld): Closed | undefined {
+function closedAddress(
+  name: string,
+  range: Range,
+  { tailnet, cluster }: { tailnet: readonly Range[]; cluster: RealmPeersWorld["cluster"] },
+): Closed | undefined {
   const including = (list: readonly Range[]) => list.find((outer) => contains(outer, range));
   const address = cidr(range);
   const own = including(cluster.ranges);
@@ -86,7 +100,6 @@ function closedAddress(name: string, range: Range, { settings, cluster }: RealmP
       wrong: true,
     };
   }
-  const tailnet = tailnetRanges(settings.clusterRanges);
   const service = including([...metadataServices, ...tailnetResolvers]);
   if (including(tailnet) && !service) return undefined;
   return {

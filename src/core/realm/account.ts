@@ -8,9 +8,21 @@ import { subjectKey } from "./subjects.ts";
 
 /**
  * Returns the record of the people for whom an account is valid: `<Kind>/<UID>/<digest>`. The digest covers the UID,
- * the identity, the subjects and, for a SuperEntity, its members, so that people who were removed lose access.
+ * the identity, the subjects and, for a SuperEntity, its members, so that people who were removed lose access. The result
+ * is cached, so `realm` must not be modified.
  */
-export function accountRecord({ name, uid, entity, spec }: RealmFacts): string {
+export function accountRecord(realm: RealmFacts): string {
+  const known = records.get(realm);
+  if (known !== undefined) return known;
+  const record = recordOf(realm);
+  records.set(realm, record);
+  return record;
+}
+
+/** Cache: a plan needs the record of its realm several times. */
+const records = new WeakMap<RealmFacts, string>();
+
+function recordOf({ name, uid, entity, spec }: RealmFacts): string {
   const subjects = spec.subjects ?? [{ kind: "Group", name: realmGroup(name) }];
   const people = [uid, canonicalName(spec.identity), ...subjects.map(subjectKey).sort(), ...(entity?.uids ?? [])];
   const digest = bytesToHex(sha256(utf8ToBytes(JSON.stringify(people)))).slice(0, 16);

@@ -1,5 +1,4 @@
 /** Plans a Realm's status, pin, ping and events. */
-import { isDeepStrictEqual } from "node:util";
 import {
   maxCapabilities,
   maxCapabilityLength,
@@ -11,6 +10,7 @@ import { conditionOf, type DesiredCondition, foldConditions } from "../condition
 import { type Effect, type EffectStage, type Plan, stagesOf } from "../effects.ts";
 import type { EventFact, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
+import { sameJson } from "../same_json.ts";
 import { connectionTypeCondition } from "./control_server.ts";
 import { keyCondition, keyWakeAt } from "./key.ts";
 import { pathShown, pingDueAt } from "./path.ts";
@@ -56,7 +56,7 @@ function stagesFor(
   return [
     ...stagesOf("open", [pin === undefined ? asked : [...asked, pinned(pin)]]),
     ...stagesOf("report", [
-      isDeepStrictEqual(status, written) ? [] : [{ status, of, events: events.map((event) => ({ event, about })) }],
+      sameJson(status, written) ? [] : [{ status, of, events: events.map((event) => ({ event, about })) }],
     ]),
   ];
 }

@@ -208,9 +208,13 @@ export function quotaList(
 
 /** Returns the quota of a guest namespace without grants: all keys are zero. */
 export function closedList(offered: readonly string[], earlier: Iterable<string>): Map<string, Quantity> {
-  const given = completeList(new Map(), { pods: 0, objects: 0, history: 0, ephemeralStorage: "0" }, []);
-  return new Map([...given.keys(), ...offered, ...earlier].map((key) => [key, zero]));
+  return new Map([...everyKey, ...offered, ...earlier].map((key) => [key, zero]));
 }
+
+/** Keys that every quota has. */
+const everyKey: readonly string[] = [
+  ...completeList(new Map(), { pods: 0, objects: 0, history: 0, ephemeralStorage: "0" }, []).keys(),
+];
 
 /** Reports whether a quota key limits stored objects and data, rather than what runs or can be reached. */
 const isStored = (key: string): boolean =>

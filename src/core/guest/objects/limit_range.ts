@@ -1,9 +1,9 @@
 /** The LimitRange: defaults for containers without requests or limits, which the quota would reject. */
-import { isDeepStrictEqual } from "node:util";
 import { type LimitRange, limitRanges } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { LimitRangeFacts } from "../../facts.ts";
 import { interned } from "../../interned.ts";
 import { guestNamespace, ownerLabels } from "../../names.ts";
+import { sameJson } from "../../same_json.ts";
 import { containerLimits } from "../../resources/limits.ts";
 import { guestObject } from "./row.ts";
 
@@ -25,6 +25,6 @@ export const limitRange = guestObject({
         spec: { limits: [containerLimits(whole)] },
       }
       : undefined,
-  same: ({ spec }, present: LimitRangeFacts) => isDeepStrictEqual(present.limits, spec!.limits),
+  same: ({ spec }, present: LimitRangeFacts) => sameJson(present.limits, spec!.limits),
   content: ({ limits }) => ({ limits }),
 });

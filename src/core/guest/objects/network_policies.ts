@@ -1,5 +1,4 @@
 /** The NetworkPolicies: a default deny, and policies that open something, some of them named after grants. */
-import { isDeepStrictEqual } from "node:util";
 import {
   networkPolicies,
   type NetworkPolicy,
@@ -11,6 +10,7 @@ import type { Faults } from "../../faults.ts";
 import { interned } from "../../interned.ts";
 import { guestNamespace, ownerLabels } from "../../names.ts";
 import { realmPeersOf } from "../../network/realm_peers.ts";
+import { sameJson } from "../../same_json.ts";
 import { rulesHere } from "../namespace/recorded_trust.ts";
 import { destinationsOf, grantPolicyOf } from "./grant_policy.ts";
 import type { GrantOpening, Guest } from "./guest.ts";
@@ -137,7 +137,7 @@ function changes(
       if (leaving || (!isDeny && !access)) return [];
       return [{ stage: isDeny ? "default deny" : "policies open", effect: applied(policy) }];
     }
-    if (isLabelled(policy, observed) && isDeepStrictEqual(observed.spec, policy.spec)) return [];
+    if (isLabelled(policy, observed) && sameJson(observed.spec, policy.spec)) return [];
     return [{ stage: isDeny ? "default deny" : "policies narrow", effect: applied(corrected(policy, observed)) }];
   });
   return [...gone, ...written];
