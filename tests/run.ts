@@ -6,123 +6,16 @@
  */
 import { startLab } from "./lab/lab.ts";
 import { browserObstacle, imageObstacle, nodeObstacle, prometheusObstacle } from "./lab/node_obstacle.ts";
-
-interface Suite {
-  name: string;
-  what: string;
-  /** Arguments of `deno test`. */
-  args: string[];
-  /** True for a campaign, run by `deno run`, which prints its own counts. */
-  campaign?: true;
-  /** Groups of tools that have to be built for the lab. */
-  lab: string[];
-  /** `all` if the suite needs a node, `some` if a part of it does. */
-  node?: "all" | "some";
-  /** True if a part of the suite needs the operator's image. */
-  image?: boolean;
-  /** True if a part of the suite needs Prometheus. */
-  prometheus?: boolean;
-  /** True if it needs a browser. */
-  browser?: boolean;
-  /** True if its files share one cluster (`sharedLab`), because starting one takes longer than most of them. */
-  oneLab?: boolean;
-}
-
-// Fast suites first: their failures don't wait for a cluster.
-const suites: Suite[] = [
-  {
-    name: "unit",
-    what: "pure core, libraries, documentation examples",
-    args: [
-      "--doc",
-      "--parallel",
-      "lib",
-      "src",
-      "deploy",
-      "bench",
-      "tools",
-      "tests/soak",
-      "tests/architecture_test.ts",
-      "tests/docs_test.ts",
-      "tests/docs_commands_test.ts",
-      "tests/support",
-      "tests/mutants",
-      "tests/walk_test.ts",
-      "tests/contributing",
-      "tests/hostile/hostile_attacks_test.ts",
-    ],
-    lab: [],
-  },
-  {
-    name: "page",
-    what: "the page in a real browser: lender, guest and stranger, small and wide, light and dark, without scripts",
-    args: ["tests/page"],
-    lab: [],
-    browser: true,
-  },
-  {
-    name: "simulation",
-    what: "the operator's loops on an in-memory API server, in random order, with crashes and lost responses",
-    args: ["--parallel", "tests/simulation"],
-    lab: [],
-  },
-  {
-    name: "api",
-    what: "a real API server, controller manager and etcd",
-    args: ["tests/api", "tests/lab", "tests/faults"],
-    lab: ["kubernetes", "tailnet", "policy", "helm", "kubeconform"],
-    node: "some",
-    prometheus: true,
-  },
-  {
-    name: "generated",
-    what: "generated workloads and charts: predictions compared with the real controllers",
-    args: ["tests/generated"],
-    lab: ["kubernetes", "helm"],
-  },
-  {
-    name: "hostile",
-    what: "attacks by a guest on a real control plane, with all guards on",
-    args: ["tests/hostile"],
-    lab: ["kubernetes"],
-    node: "some",
-    oneLab: true,
-  },
-  {
-    name: "tailnet",
-    what: "real headscale and tailscaled processes",
-    args: ["--parallel", "tests/tailnet"],
-    lab: ["kubernetes", "tailnet", "tailscale-stable"],
-  },
-  {
-    name: "faults",
-    what: "a sample of the fault campaign",
-    args: ["tests/faults/main.ts", "--sample"],
-    campaign: true,
-    lab: ["kubernetes", "tailnet"],
-  },
-  {
-    name: "packets",
-    what: "real packets, on a node that enforces network policies",
-    args: ["tests/packets"],
-    lab: ["kubernetes", "kube-router"],
-    node: "all",
-  },
-  {
-    name: "e2e",
-    what: "real pods on a node, including the operator's",
-    args: ["tests/e2e"],
-    lab: ["kubernetes", "tailnet", "sidecar", "helm", "pod-programs"],
-    node: "all",
-    image: true,
-  },
-];
+import { type Suite, suites } from "./suites.ts";
+import { failureSummary } from "./support/failure_summary.ts";
 
 /** Reason why no node can run here; undefined if one can. */
 const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
+/** True if the tests run on a cluster of the user's choice. */
+const isChosen = ["KEYSTONE_LAB", "KEYSTONE_LAB_DIR"].some((name) => Deno.env.has(name));
 const notRun: string[] = [];
-/** Output of failed suites, repeated at the end. */
-const failures: string[] = [];
+/** Errors of failed tests, and the tests' names, repeated at the end. */
+const failures: { errors: string[]; names: string[] } = { errors: [], names: [] };
 
 const root = new URL("..", import.meta.url);
 const total = { passed: 0, failed: 0 };
@@ -136,22 +29,31 @@ function chosen(names: string[]): Suite[] {
   return suites.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
+/** Runs Deno; returns its output when it ends, which is printed meanwhile. */
 async function deno(
   args: string[],
-  stdout: "inherit" | "piped",
   env: Record<string, string> = {},
-): Promise<{ success: boolean; text: string }> {
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: root, env, stdin: "null", stdout, stderr: "inherit" })
-    .spawn();
-  let text = "";
-  if (stdout === "piped") {
+): Promise<{ success: boolean; stdout: string; both: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: root,
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const texts = { stdout: "", both: "" };
+  const copied = async (from: ReadableStream<Uint8Array>, to: typeof Deno.stdout, name: "stdout" | "both") => {
     const decoder = new TextDecoder();
-    for await (const chunk of child.stdout) {
-      await Deno.stdout.write(chunk);
-      text += decoder.decode(chunk, { stream: true });
+    for await (const chunk of from) {
+      for (let at = 0; at < chunk.length;) at += await to.write(chunk.subarray(at));
+      const text = decoder.decode(chunk, { stream: true });
+      if (name === "stdout") texts.stdout += text;
+      texts.both += text;
     }
-  }
-  return { success: (await child.status).success, text };
+  };
+  await Promise.all([copied(child.stdout, Deno.stdout, "stdout"), copied(child.stderr, Deno.stderr, "both")]);
+  return { success: (await child.status).success, ...texts };
 }
 
 async function run(suite: Suite, place: string): Promise<void> {
@@ -159,7 +61,7 @@ async function run(suite: Suite, place: string): Promise<void> {
   if (suite.node && obstacle) {
     notRun.push(`${suite.node === "all" ? suite.name : `part of ${suite.name}`}: ${obstacle}`);
     if (Deno.env.get("KEYSTONE_E2E") === "require") {
-      console.error(`The suite ${suite.name} can't run, and KEYSTONE_E2E is require: ${obstacle}`);
+      failed(suite, `The suite can't run, and KEYSTONE_E2E is require: ${obstacle}`);
       total.failed++;
     }
     if (suite.node === "all") return;
@@ -172,36 +74,45 @@ async function run(suite: Suite, place: string): Promise<void> {
   const noBrowser = suite.browser ? browserObstacle() : undefined;
   if (noBrowser) notRun.push(`${suite.name}: ${noBrowser}`);
   const lab = [...suite.lab, ...(suite.node && !obstacle ? ["node", "dns"] : [])];
-  if (lab.length > 0 && !(await deno(["run", "-A", "tests/lab/main.ts", "build", ...lab], "inherit")).success) {
-    total.failed++;
-    return;
+  if (lab.length > 0) {
+    const built = await deno(["run", "-A", "tests/lab/main.ts", "build", ...lab]);
+    if (!built.success) {
+      total.failed++;
+      return failed(suite, built.both);
+    }
   }
-  const isChosen = ["KEYSTONE_LAB", "KEYSTONE_LAB_DIR"].some((name) => Deno.env.has(name));
+  const { alone = [], args } = suite;
+  await runPart(suite, alone.length === 0 ? args : [`--ignore=${alone.join()}`, ...args], {
+    // One at a time on a chosen cluster; elsewhere one for each processor, but not many: a lab needs about 1 GB.
+    ...(lab.length > 0 ? { DENO_JOBS: isChosen ? "1" : String(Math.min(navigator.hardwareConcurrency, 4)) } : {}),
+  });
+  if (alone.length === 0) return;
   await using shared = suite.oneLab && !isChosen ? await startLab({ progress: true }) : undefined;
-  const { success, text } = await deno(
-    [suite.campaign ? "run" : "test", "--frozen", "-A", ...suite.args],
-    "piped",
-    shared ? { KEYSTONE_LAB_DIR: shared.dir } : {},
-  );
+  await runPart(suite, alone, shared ? { KEYSTONE_LAB_DIR: shared.dir } : {});
+}
+
+async function runPart(suite: Suite, args: string[], env: Record<string, string>): Promise<void> {
+  const { success, stdout, both } = await deno([suite.campaign ? "run" : "test", "--frozen", "-A", ...args], env);
   // deno-lint-ignore no-control-regex
-  const plain = text.replace(/\x1b\[[0-9;]*m/g, "");
+  const plain = stdout.replace(/\x1b\[[0-9;]*m/g, "");
   const summaries = plain.matchAll(suite.campaign ? /(\d+) agreed, (\d+) differ/g : /(\d+) passed.*?\| (\d+) failed/g);
-  const [, passed, failed] = [...summaries].at(-1)?.map(Number) ?? [0, 0, 0];
+  const [, passed, notPassed] = [...summaries].at(-1)?.map(Number) ?? [0, 0, 0];
   total.passed += passed!;
   // An aborted run (type error, crash) has failed, whatever its counts.
-  total.failed += success ? failed! : Math.max(1, failed!);
-  if (!success) failures.push(`— ${suite.name} failed:\n${failureIn(plain)}`);
+  total.failed += success ? notPassed! : Math.max(1, notPassed!);
+  if (!success) failed(suite, both);
+}
+
+function failed(suite: Suite, output: string): void {
+  const { errors, names } = failureSummary(output);
+  failures.errors.push(...errors.map((error) => `— ${suite.name}: ${error}`));
+  failures.names.push(
+    ...(names.length === 0 ? ["ended before its last test"] : names).map((name) => `${suite.name}: ${name}`),
+  );
 }
 
 const spanText = (seconds: number): string =>
   seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
-
-/** Returns the part of the output about failures, or its end. */
-function failureIn(text: string): string {
-  const errors = text.lastIndexOf("\n ERRORS ");
-  const lines = (errors === -1 ? text : text.slice(errors)).trimEnd().split("\n");
-  return (errors === -1 ? lines.slice(-60) : lines.slice(0, 200)).join("\n");
-}
 
 const all = chosen(Deno.args);
 for (const [index, suite] of all.entries()) {
@@ -210,11 +121,13 @@ for (const [index, suite] of all.entries()) {
     await run(suite, `${index + 1} of ${all.length}`);
     console.log(`— ${suite.name}: ended after ${spanText((performance.now() - began) / 1000)}`);
   } catch (error) {
-    failures.push(`— ${suite.name} couldn't run: ${(error as Error).message}`);
+    failures.errors.push(`— ${suite.name} couldn't run: ${(error as Error).message}`);
+    failures.names.push(`${suite.name}: couldn't run`);
     total.failed++;
   }
 }
-for (const what of failures) console.log(`\n${what}`);
 for (const what of notRun) console.log(`\nnot run: ${what}`);
+for (const what of failures.errors) console.log(`\n${what}`);
+if (failures.names.length > 0) console.log(`\nfailed:\n${failures.names.map((name) => `  ${name}`).join("\n")}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

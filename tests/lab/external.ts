@@ -18,18 +18,22 @@ export class ExternalCluster implements Cluster {
   readonly server: string;
   readonly #dir: string;
   readonly #authority: string;
+  readonly #environment: Record<string, string>;
 
-  private constructor(dir: string, view: KubeconfigView) {
+  private constructor(dir: string, view: KubeconfigView, environment: Record<string, string>) {
     const cluster = view.clusters[0]!.cluster;
     this.#dir = dir;
+    this.#environment = environment;
     this.kubeconfig = `${dir}/kubeconfig`;
     this.server = cluster.server;
     this.#authority = new TextDecoder().decode(Uint8Array.fromBase64(cluster["certificate-authority-data"] ?? ""));
   }
 
-  /** Opens the cluster of the current context. */
-  static async open(): Promise<ExternalCluster> {
-    const view = await kubectl(["config", "view", "--raw", "--flatten", "--minify", "--output=json"]);
+  /** Opens the cluster of the current context, as kubectl with these environment variables finds it. */
+  static async open(environment: Record<string, string>): Promise<ExternalCluster> {
+    const view = await kubectl(["config", "view", "--raw", "--flatten", "--minify", "--output=json"], {
+      env: environment,
+    });
     if (view.code !== 0) {
       throw new Error(
         `KEYSTONE_LAB=external needs KUBECONFIG with a current context: ` +
@@ -38,7 +42,7 @@ export class ExternalCluster implements Cluster {
     }
     const dir = Deno.makeTempDirSync({ prefix: "keystone-external-" });
     Deno.writeTextFileSync(`${dir}/kubeconfig`, view.stdout, { mode: 0o600 });
-    return new ExternalCluster(dir, JSON.parse(view.stdout) as KubeconfigView);
+    return new ExternalCluster(dir, JSON.parse(view.stdout) as KubeconfigView, environment);
   }
 
   /** Creates a user with a client certificate signed by the cluster; returns the path of the user's kubeconfig. */
@@ -83,7 +87,7 @@ export class ExternalCluster implements Cluster {
     options: { stdin?: string; kubeconfig?: string; timeoutMs?: number } = {},
   ): Promise<CommandResult> {
     const { kubeconfig = this.kubeconfig, ...rest } = options;
-    return kubectl(args, { ...rest, env: { KUBECONFIG: kubeconfig } });
+    return kubectl(args, { ...rest, env: { ...this.#environment, KUBECONFIG: kubeconfig } });
   }
 
   async #answer(args: string[], options: { stdin?: string } = {}): Promise<string> {

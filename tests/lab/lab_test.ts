@@ -297,20 +297,16 @@ Deno.test("lab up, user, down, and down after an interrupted start", async (t) =
 
     await t.step("test files share it by KEYSTONE_LAB_DIR, or as an external cluster", async () => {
       const environment = { KEYSTONE_LAB_DIR: dir, KUBECONFIG: `${dir}/kubeconfig`, PATH: pathWithKubectl(dir) };
-      await withEnvironment(environment, async () => {
-        await using lab = await sharedLab({ realms: ["alice-home", "bob-home"] });
-        assert.ok(lab.owned);
-        assert.ok(lab.realms["bob-home"]?.tailscaled.pid);
-      });
-      await withEnvironment({ ...environment, KEYSTONE_LAB: "external" }, async () => {
-        await using cluster = await sharedLab();
-        assert.equal(cluster.owned, false);
-        assert.equal(cluster.server, readState(dir)!.server);
-        const kubeconfig = await cluster.user("dave", { groups: ["guests"] });
-        const who = await cluster.kubectl(["auth", "whoami", "-o", "jsonpath={.status.userInfo}"], { kubeconfig });
-        assert.match(who.stdout, /"guests".*"username":"dave"/);
-        assert.equal((await cluster.kubectl(["get", "csr", "-o", "name"])).stdout, "");
-      });
+      await using shared = await sharedLab({ realms: ["alice-home", "bob-home"] }, environment);
+      assert.ok(shared.owned);
+      assert.ok(shared.realms["bob-home"]?.tailscaled.pid);
+      await using cluster = await sharedLab({}, { ...environment, KEYSTONE_LAB: "external" });
+      assert.equal(cluster.owned, false);
+      assert.equal(cluster.server, readState(dir)!.server);
+      const kubeconfig = await cluster.user("dave", { groups: ["guests"] });
+      const who = await cluster.kubectl(["auth", "whoami", "-o", "jsonpath={.status.userInfo}"], { kubeconfig });
+      assert.match(who.stdout, /"guests".*"username":"dave"/);
+      assert.equal((await cluster.kubectl(["get", "csr", "-o", "name"])).stdout, "");
       await using lab = await openLab(dir);
       lab.assertRunning();
     });
@@ -344,16 +340,6 @@ Deno.test("lab up, user, down, and down after an interrupted start", async (t) =
 function pathWithKubectl(dir: string): string {
   const [command] = Deno.readTextFileSync(`/proc/${readState(dir)!.pids.etcd}/cmdline`).split("\0");
   return `${command!.slice(0, command!.lastIndexOf("/"))}:${Deno.env.get("PATH")}`;
-}
-
-async function withEnvironment(variables: Record<string, string>, body: () => Promise<void>): Promise<void> {
-  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
-  try {
-    await body();
-  } finally {
-    for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
-  }
 }
 
 function exists(path: string): boolean {

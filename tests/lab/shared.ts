@@ -9,9 +9,13 @@ import { type Lab, type LabOptions, openLab, startLab } from "./lab.ts";
  * - `KEYSTONE_LAB_DIR`: the lab that runs in this folder; it stays when the test ends. Missing realms are added.
  * - otherwise a new lab, which ends with `await using`.
  */
-export async function sharedLab(options: LabOptions = {}): Promise<Lab | ExternalCluster> {
-  if (Deno.env.get("KEYSTONE_LAB") === "external") return await ExternalCluster.open();
-  const dir = Deno.env.get("KEYSTONE_LAB_DIR");
+export async function sharedLab(
+  options: LabOptions = {},
+  /** The environment's variables. Default: this process's. */
+  environment: Record<string, string> = Deno.env.toObject(),
+): Promise<Lab | ExternalCluster> {
+  if (environment.KEYSTONE_LAB === "external") return await ExternalCluster.open(environment);
+  const dir = environment.KEYSTONE_LAB_DIR;
   if (!dir) return await startLab(options);
   const lab = await openLab(dir);
   if (options.node && lab.kubelet === undefined) {
