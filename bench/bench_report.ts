@@ -5,7 +5,7 @@
 import { figureAt, type Figures } from "./figures.ts";
 import { pictures, plots } from "./plots.ts";
 import type { runFacts } from "./run_facts.ts";
-import { type Row, targetRows } from "./targets.ts";
+import { type Row, tailnetRows, targetRows } from "./targets.ts";
 
 const at = (path: string) => new URL(`../${path}`, import.meta.url);
 const page = "docs/performance.md";
@@ -14,11 +14,13 @@ const [begin, end] = ["<!-- figures: `deno task bench report` writes them -->", 
 /** Returns the generated documentation files by path, from the newest result. */
 export async function benchReport(): Promise<Map<string, string>> {
   const result = await newest();
+  const overTailnet = await newest("tailnet");
   const before = await Deno.readTextFile(at(page));
   const [first, last] = [before.indexOf(begin), before.indexOf(end)];
   if (first < 0 || last < first) throw new Error(`${page} has no place for figures, between "${begin}" and "${end}".`);
-  const figures = result ? [table(result), ...links, writes(result)].join("\n\n") : "No run is kept yet.";
-  const text = `${before.slice(0, first)}${begin}\n\n${figures}\n\n${before.slice(last)}`;
+  const figures = result ? [table(result, targetRows), ...links, writes(result)].join("\n\n") : "No run is kept yet.";
+  const tailnet = overTailnet ? ["### Over the tailnet", table(overTailnet, tailnetRows)].join("\n\n") : "";
+  const text = `${before.slice(0, first)}${begin}\n\n${figures}\n\n${tailnet}\n\n${before.slice(last)}`;
   const drawn = result ? [...plots(result)] : [];
   return new Map([[page, text], ...drawn.map(([name, svg]): [string, string] => [`docs/performance/${name}`, svg])]);
 }
@@ -35,12 +37,13 @@ export async function outdated(): Promise<string[]> {
   return out;
 }
 
-/** Returns the newest kept result; undefined if there is none. */
-export async function newest(): Promise<Figures | undefined> {
+/** Returns the newest kept result that has the part `part`; undefined if there is none. */
+export async function newest(part = "efficiency"): Promise<Figures | undefined> {
   const results: (Figures & { date: string })[] = [];
   for await (const { name } of Deno.readDir(at("bench/results"))) {
     if (/^\d{4}-\d\d-\d\d-[0-9a-f]+\.json$/.test(name)) {
-      results.push(JSON.parse(await Deno.readTextFile(at(`bench/results/${name}`))));
+      const result = JSON.parse(await Deno.readTextFile(at(`bench/results/${name}`)));
+      if (part in result) results.push(result);
     }
   }
   return results.sort((a, b) => a.date < b.date ? -1 : 1).at(-1);
@@ -49,15 +52,20 @@ export async function newest(): Promise<Figures | undefined> {
 /** The metadata of a result. */
 type Head = Awaited<ReturnType<typeof runFacts>>;
 
-function table(result: Figures): string {
+function table(result: Figures, rows: readonly Row[]): string {
   const { date, commit, machine, versions } = result as unknown as Head;
+  // Earlier results don't have it.
+  const load = machine.load ?? 0;
   return [
     `Commit ${commit}, ${date.slice(0, 10)}; ${machine.cpus} cores (${machine.processor}), ${machine.memoryGB} GB; ` +
-    `Kubernetes ${versions.kubernetes}, Deno ${versions.deno}.`,
+    `Kubernetes ${versions.kubernetes}, Deno ${versions.deno}.` +
+    (load > machine.cpus / 2
+      ? ` **Other work ran beside it**: ${load} processes wanted a processor when the run began, so times are upper bounds.`
+      : ""),
     "",
     "| | median | spread | samples | target | |",
     "|---|---|---|---|---|---|",
-    ...targetRows.map((row) => line(result, row)),
+    ...rows.map((row) => line(result, row)),
   ].join("\n");
 }
 

@@ -30,7 +30,8 @@ export const moreIsBetter = (path: string): boolean => /^(ceiling|efficiency)\b/
 
 /** Reports whether the figure is comparable between machines: a ratio or a count. */
 export const isPortable = (path: string): boolean =>
-  /^(efficiency|writesPerGrant|readsPerGrant|steadyState|webhook\.ratio)\b|^restart\.(writes|reads)$/.test(path);
+  /^(efficiency|writesPerGrant|readsPerGrant|steadyState|webhook\.ratio|tailnet\.added\.ratio)\b|^restart\.(writes|reads)$/
+    .test(path);
 
 /**
  * Returns the memory for 10,000 more grants, from the difference of two numbers of grants; undefined until both were

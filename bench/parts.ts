@@ -10,8 +10,10 @@ import { peerLost } from "./peer_lost.ts";
 import { revocations } from "./revocation.ts";
 import { failovers, type Restart, restart, steady } from "./running.ts";
 import { grantsIn, shapes } from "./shapes.ts";
+import { frontMemory } from "./tailnet/front_memory.ts";
+import { tailnetFigures } from "./tailnet/tailnet_figures.ts";
 import { webhookAnswers } from "./webhook_answers.ts";
-import { distribution, type Summary, summary } from "./statistics.ts";
+import { columns, distribution, summary } from "./statistics.ts";
 
 /** One part. */
 export interface BenchPart {
@@ -39,9 +41,14 @@ const efficiency = (name: keyof typeof shapes, figures: ShapeFigures): Figures =
 
 const small = [{ realms: 1, grantsEach: 100 }, { realms: 10, grantsEach: 100 }] as const;
 
-/** Summarizes each column of a table of figures. */
-const columns = <K extends string>(rows: readonly Record<K, number>[]): Record<K, Summary> =>
-  mapValues(rows[0]!, (_, key) => summary(rows.map((row) => row[key])));
+/** Measures with a real node; returns the reason if that was not possible. */
+async function onNode<T>({ say }: EfficiencyRun, measure: () => Promise<T>): Promise<T | string> {
+  const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
+  if (obstacle === undefined) return await measure();
+  if (Deno.env.get("KEYSTONE_E2E") === "require") throw new Error(obstacle);
+  say(`not run: ${obstacle}`);
+  return `not run: ${obstacle}`;
+}
 
 /** Duration of the measurement at rest. */
 const steadySeconds = 60;
@@ -123,11 +130,8 @@ export const parts: Record<string, BenchPart> = {
   revocation: {
     seconds: { first: 40, each: 12 },
     run: async (run) => {
-      const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
-      if (obstacle === undefined) return { latency: { revocation: summary(await revocations(run)) } };
-      if (Deno.env.get("KEYSTONE_E2E") === "require") throw new Error(obstacle);
-      run.say(`not run: ${obstacle}`);
-      return { latency: { revocation: `not run: ${obstacle}` } };
+      const latencies = await onNode(run, async () => summary(await revocations(run)));
+      return { latency: { revocation: latencies } };
     },
   },
   // In one process and one run, so that the ratio says what judging costs.
@@ -143,6 +147,15 @@ export const parts: Record<string, BenchPart> = {
       return {
         webhook: { unit: "ms", answer, allow, ratio: columns(ratios) },
       };
+    },
+  },
+  // Over two real daemons without network devices. Memory needs a node, because execs need pods.
+  tailnet: {
+    seconds: { first: 180, each: 160 },
+    run: async (run) => {
+      const tailnet = await tailnetFigures(run);
+      const memory = await onNode(run, async () => columns(await frontMemory(run)));
+      return { tailnet, tailnetMemory: typeof memory === "string" ? memory : { unit: "MB", ...memory } };
     },
   },
   failover: {

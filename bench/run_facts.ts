@@ -14,6 +14,8 @@ export async function runFacts() {
       cpus: navigator.hardwareConcurrency,
       processor: cpus()[0]?.model ?? "unknown",
       memoryGB: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
+      /** Processes that ran or waited for a processor in the last minute, on average. */
+      load: Math.round(Deno.loadavg()[0]!),
     },
     versions: {
       keystone: version,

@@ -1,3 +1,6 @@
+/** Summaries of samples. */
+import { mapValues } from "es-toolkit/object";
+
 /** A summary of samples for tables. */
 export interface Summary {
   median: number;
@@ -36,6 +39,10 @@ export function distribution(rounds: readonly (readonly number[])[]): Distributi
     quantiles: Array.from({ length: 21 }, (_, n) => quantile(all, n / 20)),
   };
 }
+
+/** Summarizes each column of a table of figures. */
+export const columns = <K extends string>(rows: readonly Record<K, number>[]): Record<K, Summary> =>
+  mapValues(rows[0]!, (_, key) => summary(rows.map((row) => row[key])));
 
 /** Returns the nearest rank, always a measured value, rounded to three digits or to an integer. */
 function quantile(samples: readonly number[], share: number): number {

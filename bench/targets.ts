@@ -87,3 +87,31 @@ export const targetRows: readonly Row[] = [
   { path: "failover.SIGTERM", what: "Leader stopped → standby enforces", unit: "s", target: { atMost: 3 } },
   { path: "failover.SIGKILL", what: "Leader killed → standby enforces", unit: "s" },
 ];
+
+/** Figures of the tailnet server, which have a table and possibly a run of their own. */
+export const tailnetRows: readonly Row[] = [
+  { path: "tailnet.served", what: "GET through the tailnet server (p50)", unit: "ms" },
+  { path: "tailnet.served.p99", what: "The same, p99", unit: "ms" },
+  { path: "tailnet.raw", what: "GET through a raw TCP forward of the same daemons (p50)", unit: "ms" },
+  { path: "tailnet.raw.p99", what: "The same, p99", unit: "ms" },
+  { path: "tailnet.added.p50", what: "Difference of the two (p50)", unit: "ms", target: { atMost: 3 } },
+  { path: "tailnet.added.p99", what: "The same, p99", unit: "ms", target: { atMost: 15 } },
+  { path: "tailnet.added.ratio", what: "Ratio of the two (p50)", unit: "" },
+  {
+    path: "tailnet.lastCut",
+    what: "validUntil → last of 1,000 streams of the guest cut",
+    unit: "ms",
+    target: { atMost: 1000 },
+  },
+  { path: "tailnet.firstByte", what: "Page with 1,000 grants: first byte (p50)", unit: "ms", target: { atMost: 50 } },
+  { path: "tailnet.firstByte.p99", what: "The same, p99", unit: "ms" },
+  { path: "tailnet.change", what: "Change → page of 50 viewers, with 1,000 grants (p50)", unit: "ms" },
+  { path: "tailnet.change.p99", what: "The same, p99", unit: "ms", target: { atMost: 1000 } },
+  { path: "tailnetMemory.atRest", what: "Memory (RSS) of the front at rest", unit: "MB" },
+  {
+    path: "tailnetMemory.more",
+    what: "Memory for 200 watches and 50 execs more",
+    unit: "MB",
+    target: { atMost: 120 },
+  },
+];
