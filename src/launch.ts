@@ -126,20 +126,23 @@ function tailnetHosts({ clusterRanges: { tailnet } }: Settings): string[] {
 
 const path = (relative: string) => new URL(relative, import.meta.url).pathname;
 
-const denoRun = (flags: string[], program: string, args: readonly string[], options: Deno.CommandOptions) =>
-  new Deno.Command(Deno.execPath(), {
-    ...options,
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "--frozen",
-      `--config=${path("../deno.json")}`,
-      ...flags,
-      path(program),
-      ...args,
-    ],
-  });
+const runArgs = (flags: readonly string[], program: string, args: readonly string[]) => [
+  "run",
+  "--quiet",
+  "--no-prompt",
+  "--frozen",
+  `--config=${path("../deno.json")}`,
+  ...flags,
+  path(program),
+  ...args,
+];
+
+const denoRun = (
+  flags: readonly string[],
+  program: string,
+  args: readonly string[],
+  options: Deno.CommandOptions,
+) => new Deno.Command(Deno.execPath(), { ...options, args: runArgs(flags, program, args) });
 
 const configOf = (args: readonly string[], { env }: Deno.CommandOptions): Config =>
   readConfig(args, (name) => env?.[name] ?? Deno.env.get(name), Deno.stderr.isTerminal());
@@ -197,7 +200,11 @@ export async function frontCommand(
     proxyUrl,
     ...(isOnTailnet ? { tailnetHosts: tailnetHosts(await readSettings(config)) } : {}),
   });
-  return denoRun([frontHeap, ...flags], "front/main.ts", args, options);
+  const front = [[frontHeap, ...flags], "front/main.ts", args] as const;
+  // On loopback the front tells connections apart by their users, which the kernel's table has.
+  return config.tailnetListen?.at === "loopback" && Deno.build.os === "linux"
+    ? denoRun(["--allow-all"], "front/socket_table_main.ts", runArgs(...front), options)
+    : denoRun(...front, options);
 }
 
 /** Delay before a front that ended by itself is started again. */

@@ -17,6 +17,7 @@ import { BoundedServer } from "./bounded_server.ts";
 import { configFrom, type Handover, type HandoverReader } from "./handover.ts";
 import { FrontMetrics } from "./front_metrics.ts";
 import { createReviewer } from "./review.ts";
+import type { TableReader } from "./tailnet/socket_owners.ts";
 import { TailnetPart } from "./tailnet/tailnet_part.ts";
 import { admissionWorld, localRealmIn } from "./admission_world.ts";
 
@@ -33,8 +34,8 @@ export interface FrontOptions {
   settings: Settings;
   /** KEYSTONE_REALM, if set. */
   realm?: string;
-  /** Place of the tailnet server and socket of its tailscaled; absent: none. */
-  tailnet?: { place: TailnetPlace; socket: string };
+  /** Place of the tailnet server, socket of its tailscaled, and the kernel's table of sockets; absent: none. */
+  tailnet?: { place: TailnetPlace; socket: string; socketTable: TableReader };
   userAgent: string;
   log: FrontLog;
   clock: Clock;

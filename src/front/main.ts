@@ -7,6 +7,7 @@ import { createPages } from "../server/pages.ts";
 import { version } from "../version.ts";
 import { Front } from "./front.ts";
 import { HandoverReader } from "./handover.ts";
+import { standardInput } from "./tailnet/socket_owners.ts";
 
 async function main(): Promise<void> {
   const config = readConfig(Deno.args, (name) => Deno.env.get(name), false);
@@ -35,7 +36,9 @@ async function main(): Promise<void> {
     port: webhook.port,
     settings,
     ...(realm ? { realm } : {}),
-    ...(tailnetListen && socket !== undefined ? { tailnet: { place: tailnetListen, socket } } : {}),
+    ...(tailnetListen && socket !== undefined
+      ? { tailnet: { place: tailnetListen, socket, socketTable: standardInput() } }
+      : {}),
     userAgent: `keystone-front/${version}`,
     log,
     clock: systemClock,

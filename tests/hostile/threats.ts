@@ -373,11 +373,14 @@ export const threats: readonly Threat[] = [
     against:
       "only the pinned node, people of the Realm and nodes with the capability act for a realm; tailscaled says which " +
       "node has opened a connection, and an odd answer is nobody; open connections are asked about again ([ADR " +
-      "0058](adr/0058-who-a-connection-acts-for.md))",
-    left:
-      "editors of the tailnet's policy, tags and logins, and everyone who uses a guest's node. Local processes that " +
-      "flood the port of a userspace tailscaled keep new guests out",
-    triedBy: ["tailnet/callers_test.ts"],
+      "0058](adr/0058-who-a-connection-acts-for.md)); of local processes only those of tailscaled's user are asked " +
+      "about ([ADR 0068](adr/0068-loopback-connections-by-their-user.md))",
+    left: "editors of the tailnet's policy, tags and logins, and everyone who uses a guest's node. Processes of " +
+      "tailscaled's own user that flood the port of a userspace tailscaled keep new guests out",
+    triedBy: [
+      "tailnet/callers_test.ts",
+      "tailnet/carry_test.ts: another user of the lender's machine floods: new guests are served, and tailscaled answers",
+    ],
   },
   {
     threat: "a tailscaled or its control server hangs, floods or lies",
@@ -456,7 +459,7 @@ export const threats: readonly Threat[] = [
     triedBy: [
       "tailnet/carry_test.ts: a node that is nobody: refused, on every path; forged headers don't help",
       "tailnet/carry_test.ts: forged identities of a guest: refused, or without effect",
-      "tailnet/carry_test.ts: a process of the lender's machine: refused, whatever it says; guests are served again soon",
+      "tailnet/carry_test.ts: a process of another user of the lender's machine: refused, whatever it says",
     ],
   },
   {

@@ -103,6 +103,12 @@ export class ClientConnection {
     const { ask, callerOf, seat, follow } = this.#parts;
     const answer = await ask(this.#address, this.#end.signal);
     if ("refused" in answer) {
+      // A few connections are told why; the others of a flood end at once, so that they take no places.
+      this.#giveBack = seat("", true);
+      if (!this.#giveBack) {
+        this.#parts.refused("unknown");
+        this.#close();
+      }
       return this.#nobody({ ...answer, why: "unknown" });
     }
     const { realms, isViewer } = callerOf(answer);

@@ -15,10 +15,12 @@ import { onPageChange, pageCallerOf, pageWorld } from "../page/page_world.ts";
 import type { FrontMetrics } from "../front_metrics.ts";
 import { accessLogLine, accessLogMessage } from "./access_log.ts";
 import { AccessWatch } from "./access_watch.ts";
+import { daemonConnectionCheck } from "./daemon_connection.ts";
 import { dialApiServer, dialObstacle } from "./api_server_dial.ts";
 import { IdentityWatch } from "./identity_watch.ts";
 import { type NodePlace, nodePlace } from "./node_place.ts";
 import { RealmTokens } from "./realm_tokens.ts";
+import { SocketOwners, type TableReader } from "./socket_owners.ts";
 import { Streams } from "./streams.ts";
 import { TailnetServer } from "./tailnet_server.ts";
 import { WhoIsGate } from "./whois_gate.ts";
@@ -27,6 +29,8 @@ export interface TailnetPartOptions {
   place: TailnetPlace;
   /** Socket of tailscaled. */
   socket: string;
+  /** Reads the kernel's table of sockets. */
+  socketTable: TableReader;
   stores: Stores;
   settings: Settings;
   local: () => LocalRealm;
@@ -48,6 +52,10 @@ const retryMs = 1000;
 const graceMs = 3000;
 /** Time to wait for a first certificate before plain HTTP is served. */
 const certificateMs = 60_000;
+
+const cantTellSentence =
+  "The users of connections on 127.0.0.1 are unknown, because /proc/net/tcp can't be used. While other processes of this " +
+  "machine connect often, new connections of guests are refused.";
 
 export class TailnetPart {
   readonly #options: TailnetPartOptions;
@@ -78,7 +86,7 @@ export class TailnetPart {
     this.#client = new LocalClient({ socket });
     this.#identities = new IdentityWatch({ client: this.#client, clock });
     this.#certificates = new CertificateKeeper({ client: this.#client, clock });
-    const gate = new WhoIsGate({ client: this.#client, clock });
+    const gate = new WhoIsGate({ client: this.#client, clock, isFromDaemon: this.#daemonCheck() });
     const accountOf = (realm: string) => {
       const now = access.of(realm);
       return now.is === "open" ? now.account : undefined;
@@ -144,6 +152,20 @@ export class TailnetPart {
     await this.#server.stop(0);
     this.#access[Symbol.dispose]();
     this.#client[Symbol.dispose]();
+  }
+
+  #daemonCheck(): ((port: number) => Promise<boolean>) | undefined {
+    const { place: { at, port }, socket, socketTable, log, clock } = this.#options;
+    if (at !== "loopback") return undefined;
+    let isSaid = false;
+    return daemonConnectionCheck({
+      owners: new SocketOwners({ read: socketTable, port, clock }),
+      socket,
+      cantTell: () => {
+        if (!isSaid) log.warn(cantTellSentence);
+        isSaid = true;
+      },
+    });
   }
 
   #callerOf(identity: TailnetIdentity): Caller {

@@ -41,12 +41,14 @@ const bounds = {
  * In userspace mode tailscaled forwards connections as `127.0.0.1:port`. About one that isn't its own, of a process of
  * this machine or of a node that has just hung up, it thinks for 180 ms with its lock held. So questions about loopback
  * go one at a time, and misses are counted: two in a row, then one in 20 s. Until then every other connection from
- * loopback is refused, because nothing tells it apart. Questions with an answer, also about nodes that act for nobody,
- * cost a millisecond and aren't limited.
+ * loopback is refused, because nothing tells it apart. So connections that tailscaled's user has not opened are refused
+ * without a question, and count for nothing. Questions with an answer, also about nodes that act for nobody, cost a
+ * millisecond and aren't limited.
  */
 export class WhoIsGate {
   readonly #client: WhoIsApi;
   readonly #clock: Clock;
+  readonly #isFromDaemon: (port: number) => Promise<boolean>;
   readonly #isAddress: (text: string) => boolean;
   readonly #random: () => number;
   readonly #loopback: Turns;
@@ -54,15 +56,26 @@ export class WhoIsGate {
   /** Monotonic time at which no miss counts any more. */
   #missesUntil = 0;
 
-  /** @param isAddress reports whether a node can have an address; default: the ranges of all tailnets */
-  constructor({ client, clock, isAddress = isTailnetAddress, random = Math.random }: {
+  /**
+   * @param isFromDaemon reports whether tailscaled may have opened a connection from a port of 127.0.0.1; default: always
+   * @param isAddress reports whether a node can have an address; default: the ranges of all tailnets
+   */
+  constructor({
+    client,
+    clock,
+    isFromDaemon = () => Promise.resolve(true),
+    isAddress = isTailnetAddress,
+    random = Math.random,
+  }: {
     client: WhoIsApi;
     clock: Clock;
+    isFromDaemon?: ((port: number) => Promise<boolean>) | undefined;
     isAddress?: (text: string) => boolean;
     random?: () => number;
   }) {
     this.#client = client;
     this.#clock = clock;
+    this.#isFromDaemon = isFromDaemon;
     this.#isAddress = isAddress;
     this.#random = random;
     this.#loopback = new Turns(1, bounds.waiting);
@@ -85,6 +98,9 @@ export class WhoIsGate {
   }
 
   async #askAboutLoopback(address: string, signal: AbortSignal): Promise<TailnetIdentity | GateRefusal> {
+    const isFromDaemon = await this.#isFromDaemon(Number(address.slice(address.lastIndexOf(":") + 1)));
+    signal.throwIfAborted();
+    if (!isFromDaemon) return local;
     let paused = false;
     while (true) {
       if (this.#isClosed()) return closed;

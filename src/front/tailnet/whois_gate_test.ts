@@ -17,7 +17,7 @@ class SimulatedDaemon {
   mostAtOnce = 0;
   failing: LocalApiErrorKind | undefined;
 
-  gate(options: { random?: () => number } = {}): WhoIsGate {
+  gate(options: { random?: () => number; isFromDaemon?: (port: number) => Promise<boolean> } = {}): WhoIsGate {
     return new WhoIsGate({ client: this, clock: this.clock, random: () => 0, ...options });
   }
 
@@ -111,6 +111,16 @@ Deno.test("gate: one local process: guests are served, and after a while nothing
   assert.equal(await ask(daemon, gate, bob), "nBOB1CNTRL");
   await daemon.clock.advance(20_000);
   assert.equal(await ask(daemon, gate, bob, 1), "nBOB1CNTRL");
+});
+
+Deno.test("gate: other users' processes flood: never asked about, and guests are answered at once", async () => {
+  const daemon = new SimulatedDaemon();
+  const gate = daemon.gate({ isFromDaemon: (port) => Promise.resolve(port < 50_000) });
+  for (let port = 50_000; port < 50_100; port++) {
+    assert.equal(await ask(daemon, gate, `127.0.0.1:${port}`, 0), "LocalProcess");
+  }
+  assert.equal(await ask(daemon, gate, bob, 1), "nBOB1CNTRL");
+  assert.deepEqual(daemon.asked.map(({ address }) => address), [bob]);
 });
 
 Deno.test("gate: nobodies of the tailnet flood: they are answered, and so is a guest among them", async () => {
