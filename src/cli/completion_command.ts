@@ -9,7 +9,8 @@ export const completionCommand = (io: Io): Command =>
     .addArgument(new Argument("<shell>", "bash, zsh or fish"))
     .addHelpText(
       "after",
-      "\nExamples:\n  source <(keystone completion bash)\n  source <(keystone completion zsh)\n  keystone completion fish | source",
+      "\nExamples:\n  source <(keystone completion bash)\n  source <(keystone completion zsh)\n  keystone completion fish | source\n\n" +
+        "After kubectl keystone, kubectl's own completion asks kubectl_complete-keystone.",
     )
     .action((shell: string) => {
       const script = Object.hasOwn(shellScripts, shell) ? shellScripts[shell] : undefined;

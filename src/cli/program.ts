@@ -4,6 +4,7 @@ import { version } from "../version.ts";
 import { approveCommand } from "./approve_command.ts";
 import { canReachCommand } from "./can_reach_command.ts";
 import { complete, completeVerb } from "./completion/complete.ts";
+import { commandName, withCommandName } from "./command_name.ts";
 import { completionCommand } from "./completion_command.ts";
 import { doctorCommand } from "./doctor_command.ts";
 import { exitOf } from "./exit.ts";
@@ -54,7 +55,7 @@ const formerly = (command: Command, name: string, present: string, io: Io): Comm
 /** Returns the program with all commands, reading from and writing to `io`. */
 export function createProgram(io: Io): Command {
   const run = runner(io);
-  const program = new Command("keystone")
+  const program = new Command(commandName(io))
     .description("Lend parts of a cluster, see who uses what, and end grants.")
     .version(version, "-V, --version", "print the version")
     .configureHelp({ formatHelp: formatProgramHelp })
@@ -121,7 +122,7 @@ const helpWidth = ({ width }: Io): number => Math.min(width, 120);
 /** Keeps commander from ending the process and from writing past `io`. */
 function configure(command: Command, io: Io): void {
   command.exitOverride().configureOutput({
-    writeOut: (text) => io.out(text.trimEnd()),
+    writeOut: (text) => io.out(withCommandName(io, text.trimEnd())),
     writeErr: (text) => io.err(text.trimEnd()),
     getOutHelpWidth: () => helpWidth(io),
     getErrHelpWidth: () => helpWidth(io),
@@ -137,7 +138,9 @@ function configure(command: Command, io: Io): void {
 }
 
 /** Runs the command and returns its exit code. */
-export async function runKeystone(args: readonly string[], io: Io): Promise<number> {
+export async function runKeystone(args: readonly string[], given: Io): Promise<number> {
+  const err = (text: string) => given.err(withCommandName(given, text));
+  const io: Io = Object.assign(Object.create(given) as Io, { err });
   try {
     if (args[0] === completeVerb) {
       await complete(io, createProgram(io), args.slice(1));

@@ -12,6 +12,7 @@ import type { Settings } from "../api/mod.ts";
 import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
 import { version } from "../version.ts";
+import { withCommandName } from "./command_name.ts";
 import { usageError } from "./exit.ts";
 import { BusyLine, drawnSink } from "./follow/busy_client.ts";
 import type { Io } from "./io.ts";
@@ -150,7 +151,7 @@ export class Session {
    * @param hang columns by which the continuation of a line is indented more than its beginning
    */
   say(text: string, hang = 0): void {
-    this.io.out(wrapped(printable(text), this.width, hang));
+    this.io.out(wrapped(printable(withCommandName(this.io, text)), this.width, hang));
   }
 
   /** Prints text whose lines must stay as they are, such as YAML. */

@@ -23,9 +23,9 @@ const bash = String.raw`_keystone() {
     while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "\${last#"$head"}")
   fi
 }
-complete -F _keystone keystone`;
+complete -F _keystone keystone kubectl-keystone`;
 
-const zsh = String.raw`#compdef keystone
+const zsh = String.raw`#compdef keystone kubectl-keystone
 (( $+functions[compdef] )) || { autoload -U compinit && compinit -i; }
 _keystone() {
   local line word directive=:4
@@ -41,7 +41,7 @@ _keystone() {
   done
   if [[ "$directive" == :0 ]]; then compset -P '*='; _files; else _describe keystone found; fi
 }
-compdef _keystone keystone
+compdef _keystone keystone kubectl-keystone
 [[ "$funcstack[1]" == _keystone ]] && _keystone || true`;
 
 const fish = String.raw`function __keystone_complete
@@ -59,7 +59,9 @@ const fish = String.raw`function __keystone_complete
     end
   end
 end
-complete -c keystone -f -a '(__keystone_complete)'`;
+for command in keystone kubectl-keystone
+  complete -c $command -f -a '(__keystone_complete)'
+end`;
 
 const unescaped = (script: string): string => script.replaceAll("\\${", "${");
 

@@ -1,21 +1,29 @@
 /** Starts and ends the process of a forwarder. */
 import { problemFile, readForwarderSettings, runningForwarder } from "./forwarder_folder.ts";
 
-const path = (relative: string): string => new URL(relative, import.meta.url).pathname;
+const path = (relative: string): string => decodeURIComponent(new URL(relative, import.meta.url).pathname);
+
+/** True in the npm package, where each program is a bundle in one folder. */
+const isBundle = import.meta.url.endsWith(".js");
 
 /** Time within which it has to listen. */
 const startMs = 15_000;
 
+/** Programs that run by themselves, with few rights. */
+type Program = "credential_main" | "forwarder_main";
+
+const programPath = (program: Program): string => path(`./${program}${isBundle ? ".js" : ".ts"}`);
+
 /** Returns the arguments of Deno for a program of this folder. */
-export const programArguments = (program: string, permissions: readonly string[], ...args: string[]): string[] => [
+export const programArguments = (program: Program, permissions: readonly string[], ...args: string[]): string[] => [
   "run",
   "--quiet",
   "--no-prompt",
-  "--frozen",
-  "--no-check",
-  `--config=${path("../../../deno.json")}`,
+  ...(isBundle
+    ? ["--no-config", "--no-lock", "--no-remote", "--no-npm"]
+    : ["--frozen", "--no-check", `--config=${path("../../../deno.json")}`]),
   ...permissions,
-  path(program),
+  programPath(program),
   ...args,
 ];
 
@@ -26,7 +34,7 @@ export async function startForwarder(folder: string): Promise<void> {
   const { socket, tls, kubeconfig } = settings;
   const child = new Deno.Command(Deno.execPath(), {
     args: programArguments(
-      "./forwarder_main.ts",
+      "forwarder_main",
       [
         // A few connections need no large heap.
         "--v8-flags=--max-semi-space-size=1,--max-old-space-size=64",
@@ -52,7 +60,7 @@ export async function startForwarder(folder: string): Promise<void> {
     if (value !== undefined || await runningForwarder(folder) !== undefined) return;
     throw new Error(
       await Deno.readTextFile(problemFile(folder)).catch(() =>
-        `The forwarder could not start. See: ${Deno.execPath()} info ${path("./forwarder_main.ts")}`
+        `The forwarder could not start. See: ${Deno.execPath()} info ${programPath("forwarder_main")}`
       ),
     );
   } finally {

@@ -227,7 +227,7 @@ function pluginOf({ folder }: PreparedForwarder, lender: string): Record<string,
     apiVersion: "client.authentication.k8s.io/v1",
     command: Deno.execPath(),
     args: programArguments(
-      "./credential_main.ts",
+      "credential_main",
       [`--allow-read=${folder}`, `--allow-write=${folder}`, `--allow-run=${Deno.execPath()}`],
       folder,
     ),
