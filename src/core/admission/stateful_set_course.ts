@@ -141,7 +141,7 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
     sure: sumLoads(
       [itself, 1],
       [revision, 1],
-      [each.pod, onDelete ? missing : current === undefined ? replicas : Math.max(0, replicas - partition)],
+      [each.pod, onDelete ? missing : replicas - (hasOneTemplate(change, same) ? 0 : Math.min(partition, replicas))],
       [claims.sure, 1],
     ),
     held: sumLoads([ranks.inRange, 1], [ranks.beyond, 1], [ranks.terminating, 1]),
@@ -189,6 +189,12 @@ function currentTemplate({ before, present }: Change, same: boolean): unknown {
   const found = (present?.revisions ?? []).find((revision) => nameIn(revision) === currentRevision);
   if (same && (currentRevision === updateRevision || !found)) return undefined;
   return specOf(found ? partsOf(found).data : before).template;
+}
+
+/** Reports whether all pods have the new template in the end, whatever the partition. */
+function hasOneTemplate({ before }: Change, same: boolean): boolean {
+  const { currentRevision, updateRevision } = statusIn(before);
+  return before === undefined || (same && currentRevision === updateRevision);
 }
 
 interface RankOptions {

@@ -120,6 +120,19 @@ Deno.test("a StatefulSet's missing pods below the partition have the template of
   assert.equal(judged(halfWay, note, { present: present(0, 1), used: "2", obstacle: refused }).fits, false);
 });
 
+Deno.test("a StatefulSet that grows below its partition, without its revisions: its pods' template is not known", () => {
+  const half = { replicas: 1, readyReplicas: 1, updatedReplicas: 0, currentRevision: "a", updateRevision: "b" };
+  const sized = (replicas: number) =>
+    object("StatefulSet", {
+      replicas,
+      template: template({ requests: { cpu: "2" }, limits: { cpu: "2" } }),
+      updateStrategy: partition(5),
+    }, half);
+  assert.equal(judged(sized(1), sized(2), { used: "1" }).never, false);
+  const { status: _, ...created } = sized(2);
+  assert.equal(judge({ after: created, asked: true }, around("0")).never, true);
+});
+
 Deno.test("a paused Deployment in the middle of a roll-out: no pod of the new template follows", () => {
   const strategy = { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } };
   const deployment = (resources: Json, more: Json = {}) =>
