@@ -270,13 +270,22 @@ function grantFacts({ metadata, spec, status }: Stored<Grant>): GrantFacts {
 }
 
 /** Returns the destinations in the terms, and removed ones that stay open until their notice ends. */
-const destinationsOf = ({ spec, status }: GrantFacts) =>
-  [
+function destinationsOf(grant: GrantFacts): readonly ReturnType<typeof parseDestination>[] {
+  const known = destinations.get(grant);
+  if (known) return known;
+  const { spec, status } = grant;
+  const all = [
     ...spec.networkPolicy?.allowedDestinations ?? [],
     ...(status.reductions ?? []).flatMap(({ allowedDestinations = [] }) => allowedDestinations),
     // While the clocks disagree no notice is dated: only the status shows the destinations that are still open.
     ...(status.resolvedDestinations ?? []).map(({ destination }) => destination),
   ].map(parseDestination);
+  destinations.set(grant, all);
+  return all;
+}
+
+/** Cache: each index reads them. */
+const destinations = new WeakMap<GrantFacts, readonly ReturnType<typeof parseDestination>[]>();
 
 function destinationRealms(grant: GrantFacts): string[] {
   const destinations = destinationsOf(grant);

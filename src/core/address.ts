@@ -3,8 +3,8 @@ import ipaddr from "ipaddr.js";
 
 /** A range of addresses: a network address and the length of its prefix. */
 export interface Range {
-  address: ipaddr.IPv4 | ipaddr.IPv6;
-  prefix: number;
+  readonly address: ipaddr.IPv4 | ipaddr.IPv6;
+  readonly prefix: number;
 }
 
 const octet = "(0|[1-9][0-9]{0,2})";
@@ -21,8 +21,25 @@ export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefine
   return address.isIPv4MappedAddress() ? undefined : address;
 }
 
-/** Parses `address/prefix`, or an address as a range of one address. Host bits are cleared. */
+/**
+ * Parses `address/prefix`, or an address as a range of one address. Host bits are cleared. Equal texts share one range,
+ * which must not be modified.
+ */
 export function parseRange(text: string): Range | undefined {
+  const known = recent.get(text);
+  if (known) return known;
+  const range = rangeFrom(text);
+  if (!range) return undefined;
+  if (recent.size === mostRecent) recent.clear();
+  recent.set(text, range);
+  return range;
+}
+
+/** Cache, because every plan reads the same few ranges. */
+const recent = new Map<string, Range>();
+const mostRecent = 4096;
+
+function rangeFrom(text: string): Range | undefined {
   const [host = "", prefixText, ...rest] = text.split("/");
   const address = parseAddress(host);
   if (!address || rest.length > 0) return undefined;

@@ -3,7 +3,6 @@
  * are stored as fields by path, because server-side apply works on fields: a field belongs to its last writer, and an
  * apply removes only fields that the same manager applied before.
  */
-import { isDeepStrictEqual } from "node:util";
 import {
   type GrantSpec,
   type GrantStatus,
@@ -15,6 +14,7 @@ import {
 import type { OwnerReference } from "../../lib/kubernetes_apis/meta@v1.ts";
 import type { StatusDetails } from "../../lib/kubernetes/mod.ts";
 import { managedBy, managedByLabel, realmLabel, realmOfNamespace } from "../../src/core/names.ts";
+import { sameJson } from "../../src/core/same_json.ts";
 
 export const watchedKinds = [
   "grants",
@@ -127,7 +127,7 @@ const separator = "|";
 function fieldsOf(kind: SimulatedKind, object: Stated): Map<string, unknown> {
   const out = new Map<string, unknown>();
   const each = (path: string, map: Readonly<Record<string, unknown>> | undefined) => {
-    for (const [key, value] of Object.entries(map ?? {})) out.set(`${path}${separator}${key}`, value);
+    for (const key in map) out.set(`${path}${separator}${key}`, map[key]);
   };
   each("labels", object.metadata.labels);
   each("annotations", object.metadata.annotations);
@@ -339,10 +339,10 @@ export class World {
     if (!present) return uid === undefined ? this.create(kind, object, "operator") : isNoMore(uid);
     if (uid !== undefined && present.metadata.uid !== uid) return isAnother(uid, present);
     const fields = fieldsOf(kind, object);
-    if (present.immutable && !isDeepStrictEqual({ ...present.data, ...object.data }, present.data)) {
+    if (present.immutable && !sameJson({ ...present.data, ...object.data }, present.data)) {
       return { error: 422, why: "field is immutable when `immutable` is set" };
     }
-    if ((kind === "bindings" || kind === "clusterBindings") && !isDeepStrictEqual(present.roleRef, object.roleRef)) {
+    if ((kind === "bindings" || kind === "clusterBindings") && !sameJson(present.roleRef, object.roleRef)) {
       return { error: 422, why: "roleRef is immutable" };
     }
     let next = present;
@@ -352,7 +352,7 @@ export class World {
     const { owned: _1, ...was } = present;
     const { owned: _2, ...is } = next;
     // A write without changes makes no version and no event.
-    if (isDeepStrictEqual(was, is)) {
+    if (sameJson(was, is)) {
       this.#tables.get(kind)!.set(simulatedKeyOf(namespace, name), next);
       return { ok: next };
     }
@@ -440,7 +440,7 @@ export class World {
     const grant = this.get("grants", name);
     if (!grant) return false;
     const spec = change(simulatedSpecOf(grant));
-    if (isDeepStrictEqual(spec, grant.spec)) return false;
+    if (sameJson(spec, grant.spec)) return false;
     const { phase } = statusOf(grant);
     if (phase === "Expired" || phase === "Revoked") return false;
     const { revocation } = simulatedSpecOf(grant);
@@ -457,7 +457,7 @@ export class World {
     const realm = this.get("realms", name);
     if (!realm) return false;
     const spec = change(realmSpecOf(realm));
-    if (isDeepStrictEqual(spec, realm.spec)) return false;
+    if (sameJson(spec, realm.spec)) return false;
     const { metadata } = realm;
     this.#put("realms", { ...realm, spec, metadata: { ...metadata, generation: metadata.generation + 1 } }, "other");
     return true;
@@ -468,7 +468,7 @@ export class World {
     const entity = this.get("superEntities", name);
     if (!entity) return false;
     const spec = change(entity.spec as SuperEntitySpec);
-    if (isDeepStrictEqual(spec, entity.spec)) return false;
+    if (sameJson(spec, entity.spec)) return false;
     const { metadata } = entity;
     this.#put(
       "superEntities",
@@ -487,7 +487,7 @@ export class World {
     if (kind === "grants" && (phase === "Expired" || phase === "Revoked") && phase !== (status as GrantStatus).phase) {
       return { error: 422, why: `this grant has ended (${phase})` };
     }
-    if (isDeepStrictEqual(present.status, status)) return { ok: present };
+    if (sameJson(present.status, status)) return { ok: present };
     return { ok: this.#put(kind, { ...present, status }, "operator") };
   }
 
@@ -564,7 +564,7 @@ export class World {
     const quota = this.get("quotas", key);
     if (!quota) return false;
     const status = this.#counted(quota);
-    if (isDeepStrictEqual(status, quota.status)) return false;
+    if (sameJson(status, quota.status)) return false;
     this.#put("quotas", { ...quota, status }, "other");
     return true;
   }

@@ -1,9 +1,27 @@
 /** Period of a grant's validity, parsed from its terms. */
 import type { GrantFacts } from "../facts.ts";
 
+interface Validity {
+  from?: number;
+  until?: number;
+  invalid?: string;
+}
+
 /** Returns start and end in epoch milliseconds; undefined: open. `invalid`: reason that the terms can't be parsed. */
-export function validityOf(grant: GrantFacts): { from?: number; until?: number; invalid?: string } {
-  const { validity } = grant.spec;
+export function validityOf({ spec: { validity } }: GrantFacts): Validity {
+  // A value from JSON may have any type, whatever is declared.
+  if (typeof validity !== "object" || validity === null) return parse(validity);
+  const known = parsed.get(validity);
+  if (known) return known;
+  const period = parse(validity);
+  parsed.set(validity, period);
+  return period;
+}
+
+/** Cache: a plan needs the period of each grant several times. Terms are never modified. */
+const parsed = new WeakMap<NonNullable<GrantFacts["spec"]["validity"]>, Validity>();
+
+function parse(validity: GrantFacts["spec"]["validity"]): Validity {
   if (validity === null) return { invalid: "spec.validity is null; remove it or set validUntil" };
   const out: { from?: number; until?: number } = {};
   for (const [field, key] of [["validFrom", "from"], ["validUntil", "until"]] as const) {

@@ -88,10 +88,23 @@ const texts = new WeakMap<ResourceList, Readonly<Record<string, string>>>();
 
 /**
  * Parses the quantities in a status, which the API server doesn't validate. An invalid one becomes zero, because
- * omitting its key would make the resource unlimited.
+ * omitting its key would make the resource unlimited. The result is cached, so `texts` must not be modified.
  */
-export const quantitiesOf = (texts: Readonly<Record<string, string>> | null | undefined): ResourceList =>
-  new Map(Object.entries(texts ?? {}).map(([key, text]) => [key, isQuantity(text) ? parseQuantity(text) : zero]));
+export function quantitiesOf(texts: Readonly<Record<string, string>> | null | undefined): ResourceList {
+  // A value from JSON may have any type, whatever is declared.
+  if (typeof texts !== "object" || texts === null) return readList(texts ?? {});
+  const known = recorded.get(texts);
+  if (known) return known;
+  const quantities = readList(texts);
+  recorded.set(texts, quantities);
+  return quantities;
+}
+
+const readList = (texts: Readonly<Record<string, string>>): ResourceList =>
+  new Map(Object.entries(texts).map(([key, text]) => [key, isQuantity(text) ? parseQuantity(text) : zero]));
+
+/** Cache: grants with the same recorded amounts share them. */
+const recorded = new WeakMap<Readonly<Record<string, string>>, ResourceList>();
 
 /** Defaults for resources that a grant doesn't name. */
 export interface Unnamed extends CountDefaults {

@@ -9,8 +9,8 @@ export function sameQuantities(
   actual: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
 ): boolean {
-  return Object.entries(wanted).every(([key, value]) => {
-    const text = actual[key];
+  return Object.keys(wanted).every((key) => {
+    const [text, value] = [actual[key], wanted[key]!];
     return text !== undefined && (text === value || isEqual(text, value));
   });
 }

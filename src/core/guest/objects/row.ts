@@ -139,7 +139,7 @@ const refOf = (kind: Kind, { namespace, name, uid }: ObjectFacts): ObjectRef => 
 export const includesAll = (
   actual: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
-): boolean => Object.entries(wanted).every(([key, value]) => actual[key] === value);
+): boolean => Object.keys(wanted).every((key) => actual[key] === wanted[key]);
 
 /** Reports whether an object has the wanted labels. */
 export const isLabelled = ({ metadata }: KubernetesObject, { labels }: Pick<ObjectFacts, "labels">): boolean =>
