@@ -82,14 +82,19 @@ async function run(suite: Suite, place: string): Promise<void> {
     }
   }
   const { alone = [], args } = suite;
-  await runPart(suite, alone.length === 0 ? args : [`--ignore=${alone.join()}`, ...args], {
-    // One at a time on a chosen cluster; elsewhere one for each processor, but not many: a lab needs about 1 GB.
-    ...(lab.length > 0 ? { DENO_JOBS: isChosen ? "1" : String(Math.min(navigator.hardwareConcurrency, 4)) } : {}),
-  });
+  await runPart(
+    suite,
+    alone.length === 0 ? args : [`--ignore=${alone.join()}`, ...args],
+    lab.length === 0 ? {} : { DENO_JOBS: String(labsAtOnce(suite)) },
+  );
   if (alone.length === 0) return;
   await using shared = suite.oneLab && !isChosen ? await startLab({ progress: true }) : undefined;
   await runPart(suite, alone, shared ? { KEYSTONE_LAB_DIR: shared.dir } : {});
 }
+
+/** Returns how many files with a lab run at a time: not many, because a lab needs about 1 GB. */
+const labsAtOnce = ({ mostlyWaits = false }: Suite): number =>
+  isChosen ? 1 : Math.min(navigator.hardwareConcurrency + (mostlyWaits ? 1 : 0), 4);
 
 async function runPart(suite: Suite, args: string[], env: Record<string, string>): Promise<void> {
   const { success, stdout, both } = await deno([suite.campaign ? "run" : "test", "--frozen", "-A", ...args], env);

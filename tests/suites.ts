@@ -11,6 +11,8 @@ export interface Suite {
    * seconds, load the machine, count what it does in some time, or compare the whole machine's state.
    */
   alone?: string[];
+  /** True if its files mostly wait: one more of them than the machine has processors runs at a time. */
+  mostlyWaits?: boolean;
   /** True for a campaign, run by `deno run`, which prints its own counts. */
   campaign?: true;
   /** Groups of tools that have to be built for the lab. */
@@ -70,6 +72,7 @@ export const suites: Suite[] = [
     name: "api",
     what: "a real API server, controller manager and etcd",
     args: ["--parallel", "tests/lab", "tests/faults", "tests/api"],
+    mostlyWaits: true,
     alone: [
       "tests/api/grants_test.ts",
       "tests/api/keystone_command_test.ts",
