@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { uninstall } from "../../src/controllers/uninstall.ts";
+import { keystone } from "../fixtures/keystone_command.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { clientOf, eventually, prepared, root, startOperator, step } from "../fixtures/test_operator.ts";
 import { FaultTrigger } from "../faults/fault.ts";
@@ -129,6 +130,10 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
       status!.message!,
       /^Keystone was uninstalled at 20.*: guests have no access, and nothing new is admitted/,
     );
+    const { code, json } = await keystone(lab.kubeconfig, ["explain", "grant", "lent", "-o", "json"]);
+    const chain: { what: string; status: string }[] = json().chain;
+    assert.equal(code, 1);
+    assert.deepEqual(chain.filter(({ status }) => status === "ok"), [], "nobody checks it any more");
   });
 
   await step(t, "finalizers: only Keystone's is removed, and all objects can be deleted", async () => {
