@@ -106,6 +106,17 @@ for (
   });
 }
 
+Deno.test("a small response: its head and its body are written together, so that the body waits for nothing", async () => {
+  await using made = await makeTailnetServer({
+    handle: (request) => void request.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+  });
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: made.port });
+  await client.write(new TextEncoder().encode(`GET ${pods} HTTP/1.1\r\nHost: alice-home:8443\r\n\r\n`));
+  const piece = new Uint8Array(1000);
+  const count = await client.read(piece);
+  assert.match(new TextDecoder().decode(piece.subarray(0, count!)), /^HTTP\/1\.1 200 [^]*\r\n\r\n\{\}$/);
+});
+
 Deno.test("another realm, another namespace, closed access: refused with a Status that says why", async () => {
   await using made = await makeTailnetServer();
   const refusal = async (path: string) => {
