@@ -18,9 +18,11 @@ export async function benchReport(): Promise<Map<string, string>> {
   const before = await Deno.readTextFile(at(page));
   const [first, last] = [before.indexOf(begin), before.indexOf(end)];
   if (first < 0 || last < first) throw new Error(`${page} has no place for figures, between "${begin}" and "${end}".`);
-  const figures = result ? [table(result, targetRows), ...links, writes(result)].join("\n\n") : "No run is kept yet.";
-  const tailnet = overTailnet ? ["### Over the tailnet", table(overTailnet, tailnetRows)].join("\n\n") : "";
-  const text = `${before.slice(0, first)}${begin}\n\n${figures}\n\n${tailnet}\n\n${before.slice(last)}`;
+  const figures = [
+    ...(result ? [table(result, targetRows), ...links, writes(result)] : ["No run is kept yet."]),
+    ...(overTailnet ? ["### Over the tailnet", table(overTailnet, tailnetRows)] : []),
+  ];
+  const text = [before.slice(0, first) + begin, ...figures, before.slice(last)].join("\n\n");
   const drawn = result ? [...plots(result)] : [];
   return new Map([[page, text], ...drawn.map(([name, svg]): [string, string] => [`docs/performance/${name}`, svg])]);
 }

@@ -88,7 +88,7 @@ export const targetRows: readonly Row[] = [
   { path: "failover.SIGKILL", what: "Leader killed → standby enforces", unit: "s" },
 ];
 
-/** Figures of the tailnet server, which have a table and possibly a run of their own. */
+/** Figures of the tailnet server: a separate table, from the newest run that has them. */
 export const tailnetRows: readonly Row[] = [
   { path: "tailnet.served", what: "GET through the tailnet server (p50)", unit: "ms" },
   { path: "tailnet.served.p99", what: "The same, p99", unit: "ms" },

@@ -10,6 +10,8 @@ import { freePorts } from "../../tests/lab/ports.ts";
 export const lender = "alice-home";
 export const guests = ["bob-home", "carol-home"] as const;
 export type Guest = (typeof guests)[number];
+/** The guest whose login is also one of the lender's people. */
+export const viewer = "carol-home";
 
 /** Streams that are opened at a time, as a tailscaled takes them. */
 const openedAtOnce = 10;
@@ -57,6 +59,15 @@ export class ServedTailnet implements AsyncDisposable {
       const said = await getAs(this.lab.realms[realm]!.socket, ipv4, this.port, "/k8s", ipv4);
       return said?.includes(`/k8s/${realm}`) || (said ?? "nothing answers");
     }, { withinMs: patienceMs });
+  }
+
+  /** Waits until the lender's page has this text at its beginning. */
+  async shows(text: string): Promise<void> {
+    const { ipv4 } = this.lab.realms[lender]!;
+    await poll(`the page shows "${text}"`, async () => {
+      const said = await getAs(this.lab.realms[viewer]!.socket, ipv4, this.port, "/", ipv4) ?? "nothing";
+      return said.includes(text) || (/[\d,]+ grants in force[^<]*/.exec(said)?.[0] ?? said);
+    }, { withinMs: 900_000, everyMs: 1000 });
   }
 
   /** Opens a stream as a guest. */

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { guestsMachine } from "../fixtures/guests_machine.ts";
 import {
   bothReady,
   chart,
@@ -12,9 +13,9 @@ import {
   prepareInstall,
   processOf,
   readyPods,
+  restartsOf,
   system,
 } from "../fixtures/installed.ts";
-import { guestsMachine } from "../fixtures/guests_machine.ts";
 import { getAs } from "../fixtures/tailnet_dial.ts";
 import { clientOf, eventually, realmOf, step, TestCluster } from "../fixtures/test_operator.ts";
 import { runCommand } from "../lab/command.ts";
@@ -144,7 +145,7 @@ nodeTest("the tailnet server in pods", async (t) => {
 
   await step(
     t,
-    "kill -9 of one of both replicas: the other serves, an open way of `keystone use` takes it, and a new one finds it",
+    "kill -9 of one of two replicas: the other serves, an open way of `keystone use` takes it, and a new one finds it",
     async () => {
       const home = await Deno.makeTempDir();
       const bob = await guestsMachine(lab, "bob-home", home);

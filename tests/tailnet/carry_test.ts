@@ -293,10 +293,10 @@ Deno.test("guests' kubectl over the tailnet", {
     const before = await account();
     await subjects([{ kind: "User", name: "dave@example.com" }]);
     await servedAsOther(before);
-    const [streams, daves] = [await watches(many, "bob-home"), await account()];
+    const [streams, withSubject] = [await watches(many, "bob-home"), await account()];
     const since = await subjects([]);
     await areCut(streams, () => since);
-    await servedAsOther(daves);
+    await servedAsOther(withSubject);
     await liveOn(carols, "carol-home");
   });
 

@@ -41,8 +41,17 @@ export class Forwarder implements AsyncDisposable {
     this.#options = options;
     const { authority, certificate, key } = options.keys;
     this.#server = createServer(
-      // Without ALPN clients use HTTP/1.1, whose connections can be passed on as bytes.
-      { ca: [authority], cert: certificate, key, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" },
+      {
+        // Without ALPN clients use HTTP/1.1, whose connections can be passed on as bytes.
+        ca: [authority],
+        cert: certificate,
+        key,
+        requestCert: true,
+        rejectUnauthorized: true,
+        minVersion: "TLSv1.3",
+        // Else the second of two small pieces waits 40 ms for the client.
+        noDelay: true,
+      },
       (socket) => void this.#accept(socket),
     );
     this.#server.on("connection", (socket: Socket) => this.#greet(socket));

@@ -206,9 +206,13 @@ export class ProxiedConnection {
   async #pass(head: ClientHead, response: FinalResponse, upstream: Upstream, sending: Sending): Promise<boolean> {
     const { client } = this.#side;
     const close = head.close || response.close || this.#isLeaving || !sending.isDone;
-    await client.write(latin1Bytes(clientResponseHead(response, { close })));
-    for await (const data of upstream.source.body(response.body)) await send(client, framed(data, response.body));
-    await send(client, framedEnd(response.body));
+    // The head goes with what has come after it: a small write after another would wait for the client's answer.
+    const held = [latin1Bytes(clientResponseHead(response, { close }))];
+    if (!upstream.source.hasMore) await send(client, held.splice(0));
+    for await (const data of upstream.source.body(response.body)) {
+      await send(client, [...held.splice(0), ...framed(data, response.body)]);
+    }
+    await send(client, [...held, ...framedEnd(response.body)]);
     if (response.close || !sending.isDone || upstream.source.hasMore) this.drop();
     else this.#keep(upstream);
     if (!close) return true;

@@ -531,6 +531,23 @@ Deno.test("with a certificate: HTTPS, also after another certificate has replace
   plain.close();
 });
 
+Deno.test("HTTPS: a small response is written as a whole; a second write would wait for the client", async () => {
+  await using made = await makeTailnetServer({
+    handle: (request) => void request.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+  });
+  const authority = await makeAuthority();
+  const keys = await makeServerCertificate(authority, { dns: ["localhost"], ip: [] });
+  const { port } = made.server.listen({ hostname: "127.0.0.1", port: 0 }, keys);
+  using client = await Deno.connectTls({ hostname: "localhost", port, caCerts: [authority.certificate] });
+  const piece = new Uint8Array(1000);
+  // The client's system answers the first packets of a connection at once, so that they don't show it.
+  for (let request = 0; request < 20; request++) {
+    await client.write(new TextEncoder().encode(`GET ${pods} HTTP/1.1\r\nHost: alice-home:8443\r\n\r\n`));
+    const count = await client.read(piece);
+    assert.match(new TextDecoder().decode(piece.subarray(0, count!)), /^HTTP\/1\.1 200 [^]*\r\n\r\n\{\}$/);
+  }
+});
+
 Deno.test("TLS on the plain port: refused at its first byte", async () => {
   await using made = await makeTailnetServer();
   const client = await made.client();
