@@ -4,7 +4,15 @@ import { startBothProcesses } from "../fixtures/operator_process.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { getAs } from "../fixtures/tailnet_dial.ts";
 import { tailnetGuest, type TailnetStream, tailnetStream } from "../fixtures/tailnet_guests.ts";
-import { eventually, grantOf, prepared, realmOf, secondsFromNow, step } from "../fixtures/test_operator.ts";
+import {
+  eventually,
+  grantOf,
+  prepared,
+  realmOf,
+  secondsFromNow,
+  step,
+  superEntityOf,
+} from "../fixtures/test_operator.ts";
 import { headscale, nodeIdOf } from "../fixtures/test_tailnet.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
@@ -195,6 +203,39 @@ Deno.test("guests' kubectl over the tailnet", {
     assert.doesNotMatch(stdout, /keystone-operator/);
     assert.match(await ask(stolen, path), /^HTTP\/1.1 (403|405) /);
     assert.equal((await bob.kubectl(["get", "pods", "--as=system:admin"])).code, 1);
+  });
+
+  await step(t, "a member of a SuperEntity uses a grant to it, until its approval is withdrawn", async () => {
+    const members = { "bob-home": { cpu: 2 }, "carol-home": { cpu: 2 } };
+    await cluster.superEntities.create(superEntityOf({ name: "homes", members }));
+    const { digest } = await eventually("the terms have a digest", async () => {
+      const { digest } = (await cluster.superEntities.get("homes")).status ?? {};
+      return digest === undefined ? "not yet" : { digest };
+    });
+    const approvals = Object.keys(members).map((realm) => ({ realm, digest }));
+    await cluster.superEntities.patch("homes", { spec: { approvals } }, { type: "merge" });
+    await cluster.grants.create(grantOf({ name: "to-homes", to: "homes", hard: { "count/configmaps": "100" } }));
+    await cluster.grantIn("Active", "to-homes");
+    await using member = await tailnetGuest(lab, { realm: "homes", from: lab.realms["bob-home"]!, port });
+    await eventually("bob is served as a member", async () => {
+      const { code, stderr } = await member.kubectl(["get", "configmaps"]);
+      return code === 0 || stderr;
+    });
+    const whoami = (await member.kubectl(["auth", "whoami", "-o", "json"])).stdout;
+    assert.match(whoami, /system:serviceaccount:keystone-system:realm-homes-/);
+    await using mallory = await tailnetGuest(lab, { realm: "homes", from: lab.realms["mallory"]!, port });
+    assert.match((await mallory.kubectl(["get", "configmaps"])).stderr, /acts for no realm here/);
+    const stream = await tailnetStream(
+      lab.realms["bob-home"]!.socket,
+      alice.ipv4,
+      port,
+      "/k8s/homes/api/v1/namespaces/guest-homes/configmaps?watch=true",
+    );
+    assert.match(stream.first, /200 OK/);
+    await cluster.superEntities.patch("homes", { spec: { approvals: approvals.slice(1) } }, { type: "merge" });
+    await eventually("its stream is cut", () => Promise.resolve(stream.endedAt !== undefined || "it is open"));
+    await cluster.grants.delete("to-homes");
+    await cluster.superEntities.delete("homes");
   });
 
   const asOther = Deno.uid() === 0 ? { uid: 65_534, gid: 65_534 } : {};

@@ -359,7 +359,6 @@ Deno.test("the context is deleted by kubectl: the forwarder and its keys go; idl
     assert.equal(await hasToEnd(state), false);
     assert.equal(await hasToEnd({ ...state, connections: 0, idleMs: 14 * 60_000 }), false);
     assert.equal(await hasToEnd({ ...state, connections: 0, idleMs: 15 * 60_000 }), true);
-    assert.equal(await hasToEnd({ ...state, connections: 0, idleMs: 61_000, ends: "2020-01-01T00:00:00Z" }), true);
     const text = await Deno.readTextFile(kubeconfig);
     await Deno.writeTextFile(kubeconfig, text.replace("- name: alice-home\n", "- name: renamed\n"));
     assert.equal(await hasToEnd(state), true);

@@ -32,6 +32,8 @@ export class SocketOwners {
   readonly #clock: Clock;
   #questions: Question[] = [];
   #isReading = false;
+  /** Monotonic time of the next reading. */
+  #readsAt = 0;
   readonly #never = new AbortController().signal;
 
   /** @param port port of 127.0.0.1 at which this process listens */
@@ -52,6 +54,8 @@ export class SocketOwners {
   async #answerAll(): Promise<void> {
     this.#isReading = true;
     while (this.#questions.length > 0) {
+      const restMs = this.#readsAt - this.#clock.monotonic();
+      if (restMs > 0) await sleep(this.#clock, restMs, this.#never);
       const asked = this.#questions;
       this.#questions = [];
       const began = this.#clock.monotonic();
@@ -63,7 +67,8 @@ export class SocketOwners {
         else if (--question.readingsLeft === 0) question.answer("nobody");
         else this.#questions.push(question);
       }
-      await sleep(this.#clock, (this.#clock.monotonic() - began) * restFactor, this.#never);
+      const ended = this.#clock.monotonic();
+      this.#readsAt = ended + (ended - began) * restFactor;
     }
     this.#isReading = false;
   }
