@@ -252,7 +252,13 @@ Deno.test("guests' kubectl over the tailnet", {
       // Without root this test has one user only, and tailscaled's own user isn't told apart.
       if (Deno.uid() !== 0) return;
       const connects = `while :; do for i in {1..500}; do : <> /dev/tcp/127.0.0.1/${port}; done; echo 500; done`;
-      const options = { args: ["-c", connects], cwd: "/", ...asOther, stdout: "piped", stderr: "null" } as const;
+      const options: Deno.CommandOptions = {
+        args: ["-c", connects],
+        cwd: "/",
+        ...asOther,
+        stdout: "piped",
+        stderr: "null",
+      };
       const flood = new Deno.Command("bash", options).spawn();
       let connections = 0;
       const begun = Promise.withResolvers<void>();
