@@ -247,6 +247,16 @@ Deno.test("over tailscaled's proxy: the name and the proxy are in the context, a
   });
 });
 
+Deno.test("several realms, one with access: this one is used, without a question", async () => {
+  const homes = { ...bob, realm: "homes", namespace: "guest-homes", path: "/k8s/homes" };
+  await using server = lenderServer(() => Response.json(accessOf({ ...bob, access: false }, homes)));
+  await scene([alice(server.port)], async ({ run, kubeconfig }) => {
+    const { code, err } = await run("use", "alice-home");
+    assert.equal(code, 0, err);
+    assert.match(await Deno.readTextFile(kubeconfig), /guest-homes/);
+  });
+});
+
 Deno.test("--list: shows what the lender gives now; --stop: removes the entries and ends the forwarder", async () => {
   let answer: unknown = accessOf(bob);
   await using server = lenderServer(() => Response.json(answer));
