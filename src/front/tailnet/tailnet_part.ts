@@ -157,7 +157,7 @@ export class TailnetPart {
     this.#client[Symbol.dispose]();
   }
 
-  #daemonCheck(): ((port: number) => Promise<boolean>) | undefined {
+  #daemonCheck(): ((port: number, signal: AbortSignal) => Promise<boolean>) | undefined {
     const { place: { at, port }, socket, socketTable, log, clock } = this.#options;
     if (at !== "loopback") return undefined;
     let isSaid = false;
