@@ -73,7 +73,7 @@ function portFrom(text: string): number {
   throw usageError(`--port is ${text}. It must be between 1 and 65535.`);
 }
 
-/** Returns the realm to act for: the only one, the one of the flag, or the answer to a question. */
+/** Returns the realm to act for: the one of the flag, the only one or the only one with access, or the answer to a question. */
 async function chosenRealm(
   session: Session,
   lender: string,
@@ -82,7 +82,9 @@ async function chosenRealm(
 ): Promise<RealmAccess> {
   const names = realms.map(({ realm }) => realm);
   if (names.length === 0) throw no(`${lender} lends nothing to this node at present. Ask the lender for a grant.`);
-  const name = wanted ?? (names.length === 1 ? names[0]! : await askRealm(session, lender, realms));
+  const open = realms.filter(({ access }) => access);
+  const [only, another] = open.length > 0 ? open : realms;
+  const name = wanted ?? (another === undefined ? only!.realm : await askRealm(session, lender, realms));
   const found = realms.find(({ realm }) => realm === name);
   if (found === undefined) throw no(`--realm is ${name}, but ${lender} knows this node as ${names.join(" and ")}.`);
   if (!found.access) {

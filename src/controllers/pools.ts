@@ -1,7 +1,7 @@
 /** Last pool allocations by the superentity loop, and their enforcement by the guest loop. */
 import { isDeepStrictEqual } from "node:util";
 import type { RealmStatus } from "../api/mod.ts";
-import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
+import type { GrantFacts, LocalRealm, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
 import { type Fault, Faults } from "../core/faults.ts";
 import { granteeFrom, type Pooling } from "../core/grant/parties.ts";
 import { largerList, shown } from "../core/resources/quota_lists.ts";
@@ -122,15 +122,22 @@ export interface PartySources {
   unwritten?: { realms: Pick<Unwritten<RealmStatus>, "decided"> };
 }
 
+/** Sources of grantees. */
+export type GranteeSources = Omit<PartySources, "pools">;
+
+/** Returns the SuperEntity of this name unless its name conflicts with a Realm. */
+export function entityNamed(sources: GranteeSources, name: string): SuperEntityFacts | undefined {
+  const { stores, local } = sources;
+  const entity = stores.superEntities.get(name);
+  if (!entity || entityConflict(entity, stores.realms.get(name), local())) return undefined;
+  return { ...entity, subjects: memberSubjects(entity, (member) => realmNamed(sources, member)) };
+}
+
 /** Returns the SuperEntities as grants see them. */
 export function poolingOf(sources: PartySources): Pooling {
-  const { stores, pools, local } = sources;
+  const { pools } = sources;
   return {
-    entityNamed: (name) => {
-      const entity = stores.superEntities.get(name);
-      if (!entity || entityConflict(entity, stores.realms.get(name), local())) return undefined;
-      return { ...entity, subjects: memberSubjects(entity, (member) => realmNamed(sources, member)) };
-    },
+    entityNamed: (name) => entityNamed(sources, name),
     roomOf: ({ uid, spec }) => {
       const plan = pools.plan(spec.grantorRealm);
       const [allotment, shortfall] = [plan?.allotments.get(uid), plan?.shortfalls.get(uid)];
@@ -143,7 +150,7 @@ export function poolingOf(sources: PartySources): Pooling {
 }
 
 /** Returns the Realm of this name unless its name conflicts with a SuperEntity. */
-export function realmNamed({ stores, local, unwritten }: PartySources, name: string): RealmFacts | undefined {
+export function realmNamed({ stores, local, unwritten }: GranteeSources, name: string): RealmFacts | undefined {
   const stored = stores.realms.get(name);
   const realm = stored && unwritten ? unwritten.realms.decided(stored) : stored;
   const entity = realm && stores.superEntities.get(name);
@@ -151,10 +158,10 @@ export function realmNamed({ stores, local, unwritten }: PartySources, name: str
 }
 
 /** Returns the grantee of this name: a Realm or a SuperEntity. */
-export function granteeNamed(sources: PartySources, name: string): RealmFacts | undefined {
+export function granteeNamed(sources: GranteeSources, name: string): RealmFacts | undefined {
   return granteeFrom(
     realmNamed(sources, name),
-    poolingOf(sources).entityNamed(name),
+    entityNamed(sources, name),
     (member) => realmNamed(sources, member),
   );
 }

@@ -4,7 +4,15 @@ import { startBothProcesses } from "../fixtures/operator_process.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { getAs } from "../fixtures/tailnet_dial.ts";
 import { tailnetGuest, type TailnetStream, tailnetStream } from "../fixtures/tailnet_guests.ts";
-import { eventually, grantOf, prepared, realmOf, secondsFromNow, step } from "../fixtures/test_operator.ts";
+import {
+  eventually,
+  grantOf,
+  prepared,
+  realmOf,
+  secondsFromNow,
+  step,
+  superEntityOf,
+} from "../fixtures/test_operator.ts";
 import { headscale, nodeIdOf } from "../fixtures/test_tailnet.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
@@ -200,6 +208,39 @@ Deno.test("guests' kubectl over the tailnet", {
     assert.equal((await bob.kubectl(["get", "pods", "--as=system:admin"])).code, 1);
   });
 
+  await step(t, "a member of a SuperEntity uses a grant to it, until its approval is withdrawn", async () => {
+    const members = { "bob-home": { cpu: 2 }, "carol-home": { cpu: 2 } };
+    await cluster.superEntities.create(superEntityOf({ name: "homes", members }));
+    const { digest } = await eventually("the terms have a digest", async () => {
+      const { digest } = (await cluster.superEntities.get("homes")).status ?? {};
+      return digest === undefined ? "not yet" : { digest };
+    });
+    const approvals = Object.keys(members).map((realm) => ({ realm, digest }));
+    await cluster.superEntities.patch("homes", { spec: { approvals } }, { type: "merge" });
+    await cluster.grants.create(grantOf({ name: "to-homes", to: "homes", hard: { "count/configmaps": "100" } }));
+    await cluster.grantIn("Active", "to-homes");
+    await using member = await tailnetGuest(lab, { realm: "homes", from: lab.realms["bob-home"]!, port });
+    await eventually("bob is served as a member", async () => {
+      const { code, stderr } = await member.kubectl(["get", "configmaps"]);
+      return code === 0 || stderr;
+    });
+    const whoami = (await member.kubectl(["auth", "whoami", "-o", "json"])).stdout;
+    assert.match(whoami, /system:serviceaccount:keystone-system:realm-homes-/);
+    await using mallory = await tailnetGuest(lab, { realm: "homes", from: lab.realms["mallory"]!, port });
+    assert.match((await mallory.kubectl(["get", "configmaps"])).stderr, /acts for no realm here/);
+    const stream = await tailnetStream(
+      lab.realms["bob-home"]!.socket,
+      alice.ipv4,
+      port,
+      "/k8s/homes/api/v1/namespaces/guest-homes/configmaps?watch=true",
+    );
+    assert.match(stream.first, /200 OK/);
+    await cluster.superEntities.patch("homes", { spec: { approvals: approvals.slice(1) } }, { type: "merge" });
+    await eventually("its stream is cut", () => Promise.resolve(stream.endedAt !== undefined || "it is open"));
+    await cluster.grants.delete("to-homes");
+    await cluster.superEntities.delete("homes");
+  });
+
   const asOther = Deno.uid() === 0 ? { uid: 65_534, gid: 65_534 } : {};
   await step(t, "a process of another user of the lender's machine: refused, whatever it says", async () => {
     const url = `http://127.0.0.1:${port}/k8s/bob-home/api`;
@@ -214,7 +255,13 @@ Deno.test("guests' kubectl over the tailnet", {
       // Without root this test has one user only, and tailscaled's own user isn't told apart.
       if (Deno.uid() !== 0) return;
       const connects = `while :; do for i in {1..500}; do : <> /dev/tcp/127.0.0.1/${port}; done; echo 500; done`;
-      const options = { args: ["-c", connects], cwd: "/", ...asOther, stdout: "piped", stderr: "null" } as const;
+      const options: Deno.CommandOptions = {
+        args: ["-c", connects],
+        cwd: "/",
+        ...asOther,
+        stdout: "piped",
+        stderr: "null",
+      };
       const flood = new Deno.Command("bash", options).spawn();
       let connections = 0;
       const begun = Promise.withResolvers<void>();

@@ -22,8 +22,6 @@ export interface ForwarderSettings {
   lenderPort: number;
   /** True if the tailnet server has a certificate. */
   tls: boolean;
-  /** End of the grants when they were last asked for, RFC 3339. */
-  ends?: string;
 }
 
 /** Lifetime of the credentials that a client keeps. */

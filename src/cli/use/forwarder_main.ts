@@ -43,7 +43,7 @@ if (!lock) {
 await lock.truncate();
 await lock.write(new TextEncoder().encode(String(Deno.pid)));
 
-const { port, ends, context, kubeconfig } = settings!;
+const { port, context, kubeconfig } = settings!;
 const target = { ...settings!, port: settings!.lenderPort };
 let idleSince = Date.now();
 const forwarder = await Forwarder.open({
@@ -66,7 +66,7 @@ async function end(): Promise<never> {
 for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => void end());
 setInterval(async () => {
   const { connections } = forwarder;
-  if (await hasToEnd({ folder, context, kubeconfig, ends, connections, idleMs: Date.now() - idleSince })) await end();
+  if (await hasToEnd({ folder, context, kubeconfig, connections, idleMs: Date.now() - idleSince })) await end();
 }, checkMs);
 
 await Deno.stdout.write(new TextEncoder().encode("ready\n"));

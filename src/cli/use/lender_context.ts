@@ -16,8 +16,6 @@ const recordSchema = z.object({
   /** Tags or login of the lender's nodes. */
   owner: z.string().optional(),
   way: z.enum(ways),
-  /** End of the grants when they were last asked for. */
-  ends: z.string().optional(),
   /** Context that was current before. */
   before: z.string().optional(),
 });

@@ -90,7 +90,7 @@ export async function useLender(session: Session, lender: string, options: UseOp
     );
   }
   const forwarder = found.route.way === "forwarder"
-    ? await forwarderFor(io, context, file, found, access, options.port, await (keys ??= newKeys()))
+    ? await forwarderFor(io, context, file, found, options.port, await (keys ??= newKeys()))
     : undefined;
   const entries = entriesOf(found, realm, access, forwarder);
   let isCurrent = false;
@@ -161,7 +161,6 @@ async function forwarderFor(
   context: string,
   file: string,
   { node, owner, socket, connection }: LenderFound,
-  { ends }: RealmAccess,
   lenderPort: number,
   keys: ForwarderKeys,
 ): Promise<PreparedForwarder> {
@@ -178,7 +177,6 @@ async function forwarderFor(
     ...(owner === undefined ? {} : { owner }),
     lenderPort,
     tls: connection.upstreamTls ?? false,
-    ...(ends === undefined ? {} : { ends }),
   };
   await writeForwarderFolder(folder, settings, keys);
   return { folder, settings, keys };
@@ -187,7 +185,7 @@ async function forwarderFor(
 function entriesOf(
   { route: { way }, connection, node, stableID, owner }: LenderFound,
   lender: string,
-  { realm, namespace, path, ends }: RealmAccess,
+  { realm, namespace, path }: RealmAccess,
   forwarder: PreparedForwarder | undefined,
 ): ContextEntries {
   const { server, proxyUrl, tlsServerName } = connection;
@@ -216,7 +214,6 @@ function entriesOf(
       ...(stableID === undefined ? {} : { stableID }),
       ...(owner === undefined ? {} : { owner }),
       way,
-      ...(ends === undefined ? {} : { ends }),
     },
   };
 }

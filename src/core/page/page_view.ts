@@ -156,7 +156,12 @@ function guestPage({ realms }: PageCaller, world: PageWorld, only: string | unde
   const byGrantee = Map.groupBy(grants, ({ spec }) => spec.granteeRealm);
   const cards = realms.filter((name) => only === undefined || name === only).map((name): RealmCard => {
     const realm = world.realms.find((each) => each.name === name);
-    const card = realm ? realmCard(realm, false) : missingCard(name);
+    const entity = world.superEntities.find((each) => each.name === name);
+    const card = entity
+      ? { ...entityCard(entity), message: "", facts: [] }
+      : realm
+      ? realmCard(realm, false)
+      : missingCard(name);
     return { ...card, ...grantCards(byGrantee.get(name) ?? [], world, guestCard) };
   });
   const active = grants.filter(({ status }) => status.phase === "Active").length;

@@ -38,6 +38,17 @@ Deno.test("page: a guest sees the own realm and its grants, the reason of a noti
   assert.deepEqual(view.todo[0], ["Point kubectl at this cluster", "keystone use alice-home"]);
 });
 
+Deno.test("page: a member of a SuperEntity sees it and the grants to it, beside the own realm", () => {
+  const view = pageView({ ...guest, realms: ["bob-home", "coop"] }, pageScene());
+  assert.deepEqual(view.realms.map(({ name, state, facts, message }) => [name, state, facts, message])[1], [
+    "coop",
+    "Ready",
+    [],
+    "",
+  ]);
+  assert.deepEqual(view.realms[1]!.grants.map(({ name }) => name), ["coop-share"]);
+});
+
 Deno.test("page: a stranger sees the reason, and nothing else", () => {
   const { kind, summary, realms, todo } = pageView(stranger, pageScene());
   assert.deepEqual([kind, summary, realms, todo], ["stranger", stranger.refusal, [], []]);

@@ -4,13 +4,16 @@ import type { RealmFacts } from "../facts.ts";
 import { canonicalName, isNamed, isVerified } from "../realm/identity.ts";
 import type { TailnetIdentity } from "./tailnet_identity.ts";
 
-/** Reason that a node acts for a realm: it is the pinned node, is listed in `spec.people`, or has the capability. */
-export type CallerReason = "pin" | "person" | "capability";
+/**
+ * Reason that a node acts for a realm: it is the pinned node, is listed in `spec.people`, or has the capability. For a
+ * SuperEntity: it acts for an approved member.
+ */
+export type CallerReason = "pin" | "person" | "capability" | "member";
 
 /** A node of the tailnet with the realms that it acts for. */
 export interface Caller {
   readonly identity: TailnetIdentity;
-  /** Names of Realms, sorted, without this cluster's own. A stranger has none. */
+  /** Names of Realms and SuperEntities, sorted, without this cluster's own. A stranger has none. */
   readonly realms: readonly string[];
   /** True for one of this cluster's own people. */
   readonly isViewer: boolean;
@@ -21,6 +24,8 @@ export interface Caller {
 /** The Realms that a caller may act for. */
 export interface CallerWorld {
   realms: Iterable<RealmFacts>;
+  /** SuperEntities in the form of grantees. A Realm of the same name counts for nothing. */
+  entities?: readonly RealmFacts[];
   /** Name of this cluster's own realm; undefined while it is unknown. Then `spec.people` makes nobody a viewer. */
   localRealm: string | undefined;
 }
@@ -29,7 +34,7 @@ export interface CallerWorld {
  * Decides for whom a node acts. A node acts for a realm only by a fact about that realm, and an identity without a
  * StableID or an address for none: there is no default.
  */
-export function callerOf(identity: TailnetIdentity, { realms, localRealm }: CallerWorld): Caller {
+export function callerOf(identity: TailnetIdentity, { realms, entities = [], localRealm }: CallerWorld): Caller {
   if (identity.stableId === "" || identity.addresses.length === 0) {
     return { identity, realms: [], isViewer: false, because: {} };
   }
@@ -41,12 +46,17 @@ export function callerOf(identity: TailnetIdentity, { realms, localRealm }: Call
     if (isPerson(identity, realm)) return "person";
     return named.has(realm.name) ? "capability" : undefined;
   };
-  const because = present.filter(({ name }) => name !== localRealm)
+  const own = present
+    .filter(({ name }) => name !== localRealm && !entities.some((entity) => entity.name === name))
     .flatMap((realm): [string, CallerReason][] => {
       const reason = reasonFor(realm);
       return reason ? [[realm.name, reason]] : [];
-    })
-    .sort(([a], [b]) => a < b ? -1 : 1);
+    });
+  const ownNames = new Set(own.map(([name]) => name));
+  const pooled = entities
+    .filter(({ deleting, entity }) => !deleting && entity?.members.some((member) => ownNames.has(member)))
+    .map(({ name }): [string, CallerReason] => [name, "member"]);
+  const because = [...own, ...pooled].sort(([a], [b]) => a < b ? -1 : 1);
   const local = localRealm === undefined ? undefined : present.find(({ name }) => name === localRealm);
   return {
     identity,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { now, realm } from "../../../tests/fixtures/made_facts.ts";
+import { now, realm, superEntity } from "../../../tests/fixtures/made_facts.ts";
 import { whoisOf } from "../../../tests/fixtures/made_whois.ts";
-import type { RealmFacts } from "../facts.ts";
+import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
+import { granteeFrom } from "../grant/parties.ts";
 import { rfc3339 } from "../instants.ts";
 import { type Caller, callerOf } from "./caller.ts";
 import { strangerSentence } from "./stranger.ts";
@@ -199,4 +200,34 @@ Deno.test("a stranger gets its node, its login and what would admit it, and no r
     `Node bobs-laptop.tailnet-name.ts.net (nLAP1CNTRL) with no login acts for no realm here. To admit it, ${policy}`,
   );
   assert.match(said({ node: { StableID: "" } }), /^The tailnet reports no identity for this node/);
+});
+
+/** The realms of Bob's node beside a SuperEntity of alice-home and bob-home. */
+const pooled = (facts: Parameters<typeof superEntity>[0] = {}, ...realms: RealmFacts[]) => {
+  const entity: SuperEntityFacts = superEntity(facts);
+  const grantee = granteeFrom(undefined, entity, (name) => realms.find((each) => each.name === name))!;
+  return callerOf(identityFrom(whoisOf()), { realms, entities: [grantee], localRealm: "alice-home" }).because;
+};
+
+Deno.test("caller: a member's node acts for the SuperEntity too, while the member's approval counts", () => {
+  assert.deepEqual(pooled({}, verified()), { "bob-home": "pin", coop: "member" });
+  assert.deepEqual(pooled({ approvedBy: ["alice-home"], spec: { quorum: 1 } }, verified()), { "bob-home": "pin" });
+  assert.deepEqual(pooled({ approvedBy: ["bob-home"], spec: { quorum: 1 } }, verified()), {
+    "bob-home": "pin",
+    coop: "member",
+  });
+});
+
+Deno.test("caller: a SuperEntity without enough approvals, or of others: nobody acts for it", () => {
+  assert.deepEqual(pooled({ approvedBy: ["bob-home"] }, verified()), { "bob-home": "pin" });
+  assert.deepEqual(pooled({ contributions: { "alice-home": { cpu: 1 }, "carol-home": { cpu: 1 } } }, verified()), {
+    "bob-home": "pin",
+  });
+  assert.deepEqual(pooled({}, verified({ deleting: true })), {});
+});
+
+Deno.test("caller: people of a Realm with the name of a SuperEntity don't act for it", () => {
+  const { login } = identityFrom(whoisOf());
+  const claimed = realm({ name: "coop", spec: { identity: "coop.tailnet-name.ts.net", people: [{ login }] } });
+  assert.deepEqual(pooled({ contributions: { "alice-home": { cpu: 1 }, "carol-home": { cpu: 1 } } }, claimed), {});
 });

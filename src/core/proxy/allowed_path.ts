@@ -9,6 +9,7 @@ export interface PathScope {
   grants: readonly string[];
 }
 
+const keystone = "/apis/keystone.io/v1alpha1";
 const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const writing: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
@@ -40,11 +41,12 @@ const refusedParts: ReadonlySet<string> = new Set(["proxy", "token", "binding", 
  * Returns a sentence if a request may not be sent, undefined if it may.
  *
  * @param path path on the API server, without a query and not encoded
+ * @param query text after the question mark
  */
-export function refusedPath(method: string, path: string, scope: PathScope): string | undefined {
+export function refusedPath(method: string, path: string, scope: PathScope, query = ""): string | undefined {
   const isRead = reading.has(method);
   if (!isRead && !writing.has(method)) return `The method ${method} is not allowed.`;
-  if (isOwnObject(path, scope) || discovery.test(path)) {
+  if (isOwnObject(path, scope) || (isRead && isOwnList(path, query, scope)) || discovery.test(path)) {
     return isRead ? undefined : `${path} can only be read, not changed.`;
   }
   if (selfReviews.test(path)) return method === "POST" ? undefined : `${path} accepts only POST.`;
@@ -59,9 +61,21 @@ export function refusedPath(method: string, path: string, scope: PathScope): str
 
 /** Reports whether a path is the guest namespace, the realm, or a grant to it. */
 function isOwnObject(path: string, { realm, namespace, grants }: PathScope): boolean {
-  const keystone = "/apis/keystone.io/v1alpha1";
   return path === `/api/v1/namespaces/${namespace}` || path === `${keystone}/realms/${realm}` ||
     grants.some((grant) => path === `${keystone}/grants/${grant}`);
+}
+
+/**
+ * Reports whether a request lists or watches one own object by name, as `kubectl get NAME --watch` and `kubectl wait` do.
+ * The query has to have the selector once, as kubectl writes it, so that the API server can't read another one.
+ */
+function isOwnList(path: string, query: string, { realm, grants }: PathScope): boolean {
+  const names = path === `${keystone}/grants` ? grants : path === `${keystone}/realms` ? [realm] : [];
+  const parameters = query.split("&").map((each) => each.split("=", 1)[0]!);
+  if (!parameters.every((name) => /^[A-Za-z]+$/.test(name))) return false;
+  const selectors = query.split("&").filter((each) => each.toLowerCase().startsWith("fieldselector"));
+  return selectors.length === 1 &&
+    names.some((name) => selectors[0]!.replace("%3D", "=") === `fieldSelector=metadata.name=${name}`);
 }
 
 const served = ({ realm, namespace }: PathScope): string =>

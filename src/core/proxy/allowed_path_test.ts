@@ -233,6 +233,44 @@ Deno.test("100,000 random paths: each that is allowed is the guest's in the API 
   for (const count of Object.values(kinds)) assert.ok(count > 1000, JSON.stringify(kinds));
 });
 
+for (
+  const [path, query] of [
+    ["grants", "fieldSelector=metadata.name%3Dalice-to-bob"],
+    ["grants", "allowWatchBookmarks=true&fieldSelector=metadata.name%3Dmore&resourceVersion=7&watch=true"],
+    ["grants", "fieldSelector=metadata.name=more"],
+    ["realms", "fieldSelector=metadata.name%3Dbob&limit=500"],
+  ] as const
+) {
+  Deno.test(`own object by name: ${path}?${query}: allowed to read`, () => {
+    assert.equal(refusedPath("GET", `${keystone}/${path}`, bob, query), undefined);
+    assert.match(refusedPath("DELETE", `${keystone}/${path}`, bob, query)!, /not served here/);
+  });
+}
+
+for (
+  const [path, query] of [
+    ["grants", ""],
+    ["grants", "watch=true"],
+    ["grants", "fieldSelector=metadata.name%3Dalice-to-carol"],
+    ["grants", "fieldSelector=metadata.name%3Dalice-to-bob%2Cspec.x%3D1"],
+    ["grants", "fieldSelector=metadata.name!%3Dmore"],
+    ["grants", "fieldSelector=metadata.name%3D%3Dmore"],
+    ["grants", "fieldSelector=metadata.name%3Dmore&fieldSelector="],
+    ["grants", "fieldSelector=&fieldSelector=metadata.name%3Dmore"],
+    ["grants", "fieldSelector=metadata.name%3Dmore&%66ieldSelector=a"],
+    ["grants", "fieldSelector=metadata.name%3Dmore;x=1"],
+    ["grants", "labelSelector=metadata.name%3Dmore"],
+    ["grants", "fieldSelector=metadata.name%3Dbob"],
+    ["realms", "fieldSelector=metadata.name%3Dalice"],
+    ["realms", "fieldSelector=metadata.name%3Dmore"],
+    ["superentities", "fieldSelector=metadata.name%3Dbob"],
+  ] as const
+) {
+  Deno.test(`${path}?${query}: refused`, () => {
+    assert.match(refusedPath("GET", `${keystone}/${path}`, bob, query)!, /not served here/);
+  });
+}
+
 const realmPaths: [string, ReturnType<typeof realmPath>][] = [
   ["/k8s/bob-home/api/v1", { realm: "bob-home", path: "/api/v1" }],
   ["/k8s/bob-home", { realm: "bob-home", path: "/" }],

@@ -7,13 +7,14 @@ import { createPage } from "./lending_page.ts";
 
 function setUp(world: () => PageWorld = pageScene) {
   const listeners = new Set<() => void>();
+  const clock = new FakeClock(0);
   const page = createPage({
     world,
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    clock: new FakeClock(0),
+    clock,
   });
   const get = (
     path: string,
@@ -28,7 +29,7 @@ function setUp(world: () => PageWorld = pageScene) {
       }),
       caller,
     );
-  return { get, listeners };
+  return { get, listeners, clock };
 }
 
 Deno.test("page: every answer has the headers that keep other sites out, and 30 KB are enough for all of it", async () => {
@@ -134,7 +135,7 @@ Deno.test("page: every text of the API is escaped, wherever it is", async () => 
 
 Deno.test("page: a change is sent to those who look; afterwards nothing is followed any more", async () => {
   let world = pageScene();
-  const { get, listeners } = setUp(() => world);
+  const { get, listeners, clock } = setUp(() => world);
   assert.equal(listeners.size, 0);
   const response = await get("/events");
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -145,7 +146,9 @@ Deno.test("page: a change is sent to those who look; afterwards nothing is follo
   await until("build-power");
   world = { ...world, grants: [grant({ name: "brand-new" })] };
   for (const listener of listeners) listener();
+  await clock.advance(500);
   await until("brand-new");
   await reader.cancel();
   assert.equal(listeners.size, 0);
+  assert.equal(clock.pending, 0);
 });

@@ -2,7 +2,7 @@
  * Streams of changes (Server-Sent Events). Each view is rendered once for all who look at it, and not at all while nobody
  * does.
  */
-import type { Clock } from "../../../lib/clock/mod.ts";
+import type { Clock, Timer } from "../../../lib/clock/mod.ts";
 import type { PageCaller } from "../../core/page/page_view.ts";
 
 /** A view: the same for all callers who may see the same. */
@@ -43,7 +43,7 @@ export class LiveViews {
   readonly #audiences = new Map<string, Audience>();
   #viewers = 0;
   #unsubscribe: (() => void) | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #dueAt = Infinity;
   #sentAt = -Infinity;
 
@@ -90,9 +90,9 @@ export class LiveViews {
     const now = clock.monotonic();
     const at = Math.max(now + inMs, this.#sentAt + restMs);
     if (at >= this.#dueAt) return;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#dueAt = at;
-    this.#timer = setTimeout(() => this.#send(), at - now);
+    this.#timer = clock.setTimer(at - now, () => this.#send());
   }
 
   #send(): void {
@@ -115,7 +115,7 @@ export class LiveViews {
   }
 
   #sleep(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#dueAt = Infinity;
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;

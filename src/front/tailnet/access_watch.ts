@@ -1,12 +1,12 @@
 /** Follows the access of realms' guests: by changes of the objects that it depends on, and by this process's clock. */
 import type { Clock, Timer } from "../../../lib/clock/mod.ts";
 import type { Settings } from "../../api/mod.ts";
+import { entityNamed, granteeNamed } from "../../controllers/pools.ts";
 import { keyIn, type Stores } from "../../controllers/stores.ts";
 import type { GrantFacts, LocalRealm } from "../../core/facts.ts";
 import type { Pooling } from "../../core/grant/parties.ts";
 import { guestNamespace, guestRole, realmOfNamespace } from "../../core/names.ts";
 import { type GuestAccess, guestAccess } from "../../core/people/guest_access.ts";
-import { entityConflict } from "../../core/superentity/conflict.ts";
 
 export interface AccessSources {
   stores: Pick<Stores, "grants" | "realms" | "superEntities" | "bindings">;
@@ -47,9 +47,14 @@ export class AccessWatch implements Disposable {
         if (!now && old) this.#promised.delete(old.uid);
         for (const grant of [old, now]) if (grant) this.#soon(grant.spec.granteeRealm);
       }),
-      realms.subscribe(({ key }) => this.#soon(key)),
+      realms.subscribe(({ key }) => {
+        this.#soon(key);
+        for (const { name, spec } of superEntities.list()) {
+          if (spec.members.some(({ realm }) => realm === key)) this.#soon(name);
+        }
+      }),
       // A member's or a pool's deletion can end any grant.
-      superEntities.subscribe(() => this.#watched().forEach((realm) => this.#soon(realm))),
+      superEntities.subscribe(({ key }) => [key, ...this.#watched()].forEach((realm) => this.#soon(realm))),
       bindings.subscribe(({ old, new: now }) => {
         for (const each of [old, now]) if (each) this.#soon(realmOfNamespace(each.namespace)!);
       }),
@@ -62,11 +67,11 @@ export class AccessWatch implements Disposable {
     const here = local();
     return guestAccess({
       name,
-      realm: stores.realms.get(name),
+      realm: granteeNamed({ stores, local }, name),
       grants: stores.grants.index("grantee", name),
       binding: stores.bindings.get(keyIn(guestNamespace(name), guestRole)),
       local: here,
-      pooling: this.#pooling(here),
+      pooling: this.#pooling(),
       settings,
       skewMs: skewMs(),
       now: clock.now(),
@@ -115,13 +120,10 @@ export class AccessWatch implements Disposable {
     return Math.max(1, Math.min(lookMs, ...ends.map((at) => at - now)));
   }
 
-  #pooling(local: LocalRealm): Pooling {
-    const { stores } = this.#sources;
+  #pooling(): Pooling {
+    const { stores, local } = this.#sources;
     return {
-      entityNamed: (name) => {
-        const entity = stores.superEntities.get(name);
-        return entity && !entityConflict(entity, stores.realms.get(name), local) ? entity : undefined;
-      },
+      entityNamed: (name) => entityNamed({ stores, local }, name),
       // The operator's binding says if there is room.
       roomOf: () => ({ allotment: new Map() }),
     };

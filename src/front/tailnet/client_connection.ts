@@ -186,7 +186,8 @@ export class ClientConnection {
     }
     const now = access(realm);
     if (now.is === "closed") return await this.#refuse("closed", 403, now.message, head);
-    const refused = refusedPath(head.method, path, { realm, namespace: guestNamespace(realm), grants: grants(realm) });
+    const scope = { realm, namespace: guestNamespace(realm), grants: grants(realm) };
+    const refused = refusedPath(head.method, path, scope, head.query);
     if (refused !== undefined) return await this.#refuse("path", 403, refused, head);
     this.#actFor(realm, now.account, identity.stableId);
     opened();

@@ -32,7 +32,7 @@ export const tailnetBounds: TailnetBounds = {
   connections: 2048,
   connectionsPerNode: 1024,
   connectionsPerStranger: 8,
-  unknownConnections: 256,
+  unknownConnections: 1024,
   headMs: 10_000,
   idleMs: 120_000,
   bodyMs: 60_000,

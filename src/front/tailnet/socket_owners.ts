@@ -9,16 +9,17 @@ export type TableReader = (offset: number) => string;
 /** Answer about a connection: the user's ID; `nobody`: no process has it open; `unknown`: the table can't be used. */
 export type ConnectionOwner = number | "nobody" | "unknown";
 
-/** Pages of the table that are read in one go: a millisecond. */
-const pagesAtOnce = 16;
-/** Rest after a reading, as a multiple of its time, so that a table with many sockets takes a part of a processor. */
-const restFactor = 2;
+/** Pages of the table that are read in one go: some milliseconds. */
+const pagesAtOnce = 64;
+/** Rest after a reading, as a multiple of its time, so that a table with many sockets takes at most half a processor. */
+const restFactor = 1;
 /** Readings for a connection. One row can be missed, because the table changes between two pages. */
 const readings = 2;
 
 interface Question {
   port: number;
   readingsLeft: number;
+  signal: AbortSignal;
   answer: (owner: ConnectionOwner) => void;
 }
 
@@ -32,6 +33,8 @@ export class SocketOwners {
   readonly #clock: Clock;
   #questions: Question[] = [];
   #isReading = false;
+  /** Monotonic time of the next reading. */
+  #readsAt = 0;
   readonly #never = new AbortController().signal;
 
   /** @param port port of 127.0.0.1 at which this process listens */
@@ -41,10 +44,16 @@ export class SocketOwners {
     this.#clock = clock;
   }
 
-  /** Returns the owner of the other end of a connection. Never rejects. */
-  of(port: number): Promise<ConnectionOwner> {
-    const { promise, resolve } = Promise.withResolvers<ConnectionOwner>();
-    this.#questions.push({ port, readingsLeft: readings, answer: resolve });
+  /**
+   * Returns the owner of the other end of a connection. Rejects only with the signal's reason.
+   *
+   * @param signal aborts when the connection closes, so that a closed one is not looked for
+   */
+  of(port: number, signal: AbortSignal): Promise<ConnectionOwner> {
+    const { promise, resolve, reject } = Promise.withResolvers<ConnectionOwner>();
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    this.#questions.push({ port, readingsLeft: readings, signal, answer: resolve });
     if (!this.#isReading) void this.#answerAll();
     return promise;
   }
@@ -52,8 +61,11 @@ export class SocketOwners {
   async #answerAll(): Promise<void> {
     this.#isReading = true;
     while (this.#questions.length > 0) {
-      const asked = this.#questions;
+      const restMs = this.#readsAt - this.#clock.monotonic();
+      if (restMs > 0) await sleep(this.#clock, restMs, this.#never);
+      const asked = this.#questions.filter(({ signal }) => !signal.aborted);
       this.#questions = [];
+      if (asked.length === 0) continue;
       const began = this.#clock.monotonic();
       const owners = await this.#ownersOf(new Set(asked.map(({ port }) => port)));
       for (const question of asked) {
@@ -63,7 +75,8 @@ export class SocketOwners {
         else if (--question.readingsLeft === 0) question.answer("nobody");
         else this.#questions.push(question);
       }
-      await sleep(this.#clock, (this.#clock.monotonic() - began) * restFactor, this.#never);
+      const ended = this.#clock.monotonic();
+      this.#readsAt = ended + (ended - began) * restFactor;
     }
     this.#isReading = false;
   }

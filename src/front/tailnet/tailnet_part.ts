@@ -4,6 +4,7 @@ import type { RestClient, ServerTime } from "../../../lib/kubernetes/mod.ts";
 import { CertificateKeeper, LocalClient } from "../../../lib/tailscale/mod.ts";
 import type { Settings } from "../../api/mod.ts";
 import type { TailnetPlace } from "../../config.ts";
+import { granteeNamed } from "../../controllers/pools.ts";
 import type { Stores } from "../../controllers/stores.ts";
 import type { LocalRealm } from "../../core/facts.ts";
 import { type Caller, callerOf } from "../../core/people/caller.ts";
@@ -65,7 +66,7 @@ export class TailnetPart {
   readonly #identities: IdentityWatch;
   readonly #certificates: CertificateKeeper;
   readonly #server: TailnetServer;
-  /** Callers by identity, until a Realm changes. */
+  /** Callers by identity, until a Realm or a SuperEntity changes. */
   #callers = new WeakMap<TailnetIdentity, Caller>();
   #place: NodePlace = { is: "closed", reason: "tailscaled has not reported its state yet" };
   #stopListening: (() => void)[] = [];
@@ -82,7 +83,9 @@ export class TailnetPart {
     const skewMs = () => serverTime.skewMs() ?? 0;
     const access = new AccessWatch({ stores, settings, local, skewMs, clock }, () => this.#streams.realms);
     this.#access = access;
-    stores.realms.subscribe(() => this.#callers = new WeakMap());
+    for (const store of [stores.realms, stores.superEntities]) {
+      store.subscribe(() => this.#callers = new WeakMap());
+    }
     this.#client = new LocalClient({ socket });
     this.#identities = new IdentityWatch({ client: this.#client, clock });
     this.#certificates = new CertificateKeeper({ client: this.#client, clock });
@@ -154,7 +157,7 @@ export class TailnetPart {
     this.#client[Symbol.dispose]();
   }
 
-  #daemonCheck(): ((port: number) => Promise<boolean>) | undefined {
+  #daemonCheck(): ((port: number, signal: AbortSignal) => Promise<boolean>) | undefined {
     const { place: { at, port }, socket, socketTable, log, clock } = this.#options;
     if (at !== "loopback") return undefined;
     let isSaid = false;
@@ -175,6 +178,10 @@ export class TailnetPart {
     const here = local();
     const caller = callerOf(identity, {
       realms: stores.realms.list(),
+      entities: stores.superEntities.list().flatMap(({ name }) => {
+        const grantee = granteeNamed({ stores, local }, name);
+        return grantee?.entity ? grantee : [];
+      }),
       localRealm: here.kind === "known" ? here.name : undefined,
     });
     this.#callers.set(identity, caller);

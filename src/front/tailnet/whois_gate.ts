@@ -48,7 +48,7 @@ const bounds = {
 export class WhoIsGate {
   readonly #client: WhoIsApi;
   readonly #clock: Clock;
-  readonly #isFromDaemon: (port: number) => Promise<boolean>;
+  readonly #isFromDaemon: (port: number, signal: AbortSignal) => Promise<boolean>;
   readonly #isAddress: (text: string) => boolean;
   readonly #random: () => number;
   readonly #loopback: Turns;
@@ -69,7 +69,7 @@ export class WhoIsGate {
   }: {
     client: WhoIsApi;
     clock: Clock;
-    isFromDaemon?: ((port: number) => Promise<boolean>) | undefined;
+    isFromDaemon?: ((port: number, signal: AbortSignal) => Promise<boolean>) | undefined;
     isAddress?: (text: string) => boolean;
     random?: () => number;
   }) {
@@ -98,7 +98,7 @@ export class WhoIsGate {
   }
 
   async #askAboutLoopback(address: string, signal: AbortSignal): Promise<TailnetIdentity | GateRefusal> {
-    const isFromDaemon = await this.#isFromDaemon(Number(address.slice(address.lastIndexOf(":") + 1)));
+    const isFromDaemon = await this.#isFromDaemon(Number(address.slice(address.lastIndexOf(":") + 1)), signal);
     signal.throwIfAborted();
     if (!isFromDaemon) return local;
     let paused = false;
