@@ -1,5 +1,7 @@
 /** Commands in the documentation exist as they are written. */
 import assert from "node:assert/strict";
+import { packageName } from "../deploy/npm/package_json.ts";
+import { version } from "../src/version.ts";
 import { codeBlocks, commandsIn, type PageCommand, shellCommands } from "./support/code_blocks.ts";
 import { pagesOf } from "./support/documentation_pages.ts";
 import { parseProblem } from "./support/parsed_command.ts";
@@ -46,28 +48,41 @@ Deno.test("the command has one name: keystone, defined once in the README and in
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("the command as the pages put it into PATH: runs from any folder, and bash completes it", async () => {
-  const isIt = ({ text }: { text: string }) => text.includes("> ~/.local/bin/keystone");
-  const [inReadme, inCli] = ["README.md", "docs/cli.md"].map((path) =>
-    pagesOf().filter((page) => page.path === path).flatMap(({ text }) => codeBlocks(path, text)).find(isIt)?.text
-  );
-  assert.ok(inReadme);
-  assert.equal(inReadme, inCli);
+Deno.test("the command as the pages install it, from a clone: runs from any folder, and bash completes it", async () => {
+  const blocks = (path: string) =>
+    pagesOf().filter((page) => page.path === path).flatMap(({ text }) => codeBlocks(path, text)).map(({ text }) =>
+      text
+    );
+  const released = (path: string) => blocks(path).find((text) => /^npm install --global @/m.test(text));
+  assert.ok(released("README.md")?.includes(`npm install --global ${packageName}\n`));
+  assert.equal(released("README.md"), released("docs/cli.md"));
+  const fromClone = blocks("docs/cli.md").find((text) => text.includes("task package"));
+  assert.ok(fromClone);
   const home = await Deno.makeTempDir();
   try {
-    const bin = `${home}/.local/bin`;
     // Instead of the package from the registry: the Deno that runs the tests.
     const npx = `#!/bin/sh\n[ "$1 $2" = "-y deno@2.9.6" ] || exit 9\nshift 2\nexec '${Deno.execPath()}' "$@"\n`;
     await Deno.mkdir(`${home}/tools`);
     await Deno.writeTextFile(`${home}/tools/npx`, npx, { mode: 0o755 });
-    const env = { HOME: home, PATH: `${bin}:${home}/tools:${Deno.env.get("PATH")}`, KUBECONFIG: `${home}/none` };
+    const cache = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
+    const env = {
+      HOME: home,
+      DENO_DIR: cache,
+      PATH: `${home}/prefix/bin:${home}/tools:${Deno.env.get("PATH")}`,
+      KUBECONFIG: `${home}/none`,
+      npm_config_prefix: `${home}/prefix`,
+      npm_config_cache: Deno.env.get("npm_config_cache") ?? `${Deno.env.get("HOME")}/.npm`,
+      npm_config_userconfig: Deno.env.get("npm_config_userconfig") ?? `${Deno.env.get("HOME")}/.npmrc`,
+      npm_config_prefer_offline: "true",
+    };
     const shell = async (script: string, cwd: string) => {
       const { success, stdout, stderr } = await new Deno.Command("bash", { args: ["-ec", script], cwd, env }).output();
       assert.ok(success, new TextDecoder().decode(stderr));
       return new TextDecoder().decode(stdout).trim();
     };
-    await shell(inReadme, new URL("../", import.meta.url).pathname);
-    assert.match(await shell("keystone version", home), /^\d+\.\d+\.\d+/);
+    await shell(fromClone, new URL("../", import.meta.url).pathname);
+    assert.equal(await shell("keystone --version", home), version);
+    assert.match(await shell("keystone version", home), /^keystone \d+\.\d+\.\d+\noperator unknown: .*kubeconfig/);
     const typed = 'COMP_LINE="keystone grant re" COMP_POINT=17; _keystone; echo "${COMPREPLY[@]}"';
     assert.equal(await shell(`source <(keystone completion bash); ${typed}`, home), "revoke");
   } finally {

@@ -30,8 +30,11 @@ if (deno === undefined) {
 }
 
 const name = basename(process.argv[1] ?? "");
-// deno-lint-ignore no-unused-vars -- a nested command has its own name
-const { KEYSTONE_COMMAND, ...env } = process.env;
+const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
+// Of a script of npm's that runs this: paths are relative to the present folder.
+delete env.INIT_CWD;
+delete env.KEYSTONE_COMMAND;
+if (name.startsWith("kubectl")) env.KEYSTONE_COMMAND = "kubectl keystone";
 const child = spawn(
   deno,
   [
@@ -41,14 +44,7 @@ const child = spawn(
     ...(name === "kubectl_complete-keystone" ? ["__complete"] : []),
     ...process.argv.slice(2),
   ],
-  {
-    stdio: "inherit",
-    env: {
-      ...env,
-      DENO_NO_UPDATE_CHECK: "1",
-      ...(name.startsWith("kubectl") ? { KEYSTONE_COMMAND: "kubectl keystone" } : {}),
-    },
-  },
+  { stdio: "inherit", env },
 );
 // A terminal sends Ctrl-C to both processes; other senders know only this one.
 const isOnTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;

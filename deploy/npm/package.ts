@@ -104,7 +104,9 @@ if (import.meta.main) {
     const from = Deno.env.get("INIT_CWD") ?? Deno.cwd();
     const output = values.output.startsWith("/") ? values.output : `${from}/${values.output}`;
     const { tarball } = await buildPackage(output);
-    console.log(`Wrote ${tarball}, with the commands ${commandNames.slice(0, 2).join(" and ")}. Try it: npx ${tarball}`);
+    console.log(
+      `Wrote ${tarball}, with the commands ${commandNames.slice(0, 2).join(" and ")}. Try it: npx ${tarball}`,
+    );
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

@@ -6,8 +6,7 @@ const nameVariable = "KEYSTONE_COMMAND";
 const asPlugin = "kubectl keystone";
 
 /** Returns the name to type. */
-export const commandName = ({ env }: Pick<Io, "env">): string =>
-  env(nameVariable) === asPlugin ? asPlugin : "keystone";
+export const commandName = ({ env }: Pick<Io, "env">): string => env(nameVariable) === asPlugin ? asPlugin : "keystone";
 
 const verbs = "can-reach|completion|doctor|explain|grants?|kubeconfig|plan|realms?|revoke|extend|approve|trust|" +
   "superentity|superentities|tailnet|uninstall|use|version|would-fit";

@@ -3,7 +3,7 @@ import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import type { RealmSpec } from "../api/mod.ts";
 import { controlServerKind } from "../core/realm/control_server.ts";
 import { isForbidden } from "./grant_summary.ts";
-import { type OperatorContainer, operatorContainers } from "./operator_workload.ts";
+import { type OperatorContainer, operatorWorkload } from "./operator_workload.ts";
 
 /** What the workload with a sidecar says; it says nothing about a tailscaled of the node. */
 export interface OperatorTailnet {
@@ -22,7 +22,7 @@ const read = new WeakMap<RestClient, Promise<OperatorTailnet | undefined>>();
  * reads it once.
  */
 export function operatorTailnet(rest: RestClient): Promise<OperatorTailnet | undefined> {
-  const known = read.get(rest) ?? operatorContainers(rest).then(
+  const known = read.get(rest) ?? operatorWorkload(rest).then(
     (found) => found && tailnetOfContainers(found.containers),
     (error) => {
       if (isForbidden(error)) return undefined;

@@ -32,44 +32,45 @@ const workload = (kind: OperatorWorkloadKind): Resource<OperatorWorkload> => ({
   namespaced: true,
 });
 
-const operatorIn = (containers: readonly OperatorContainer[]): OperatorContainer | undefined =>
-  containers.find(({ name }) => name === "operator");
+/** The operator's workload, as far as this command needs it. */
+export interface OperatorInstallation {
+  kind: OperatorWorkloadKind;
+  container: OperatorContainer;
+  /** All containers of a pod, the operator's among them. */
+  containers: readonly OperatorContainer[];
+  /** Semantic version; absent if neither the image's tag nor the workload's label says it. */
+  version?: string;
+}
 
-/** Returns the operator's container in its workload of this kind; undefined if there is none. */
-export const containerOf = async (
+/** Returns the operator's workload of this kind; undefined if there is none. */
+export async function workloadOf(
   rest: RestClient,
   kind: OperatorWorkloadKind,
-): Promise<OperatorContainer | undefined> => operatorIn(await containersOf(rest, kind));
-
-/** Returns the containers of the operator's workload of this kind. */
-async function containersOf(rest: RestClient, kind: OperatorWorkloadKind): Promise<readonly OperatorContainer[]> {
+): Promise<OperatorInstallation | undefined> {
   try {
-    const { spec } = await new ResourceApi(rest, workload(kind), systemNamespace).get(operatorName);
-    return spec?.template?.spec?.containers ?? [];
+    const { metadata, spec } = await new ResourceApi(rest, workload(kind), systemNamespace).get(operatorName);
+    const containers = spec?.template?.spec?.containers ?? [];
+    const container = containers.find(({ name }) => name === "operator");
+    if (container === undefined) return undefined;
+    const version = versionIn(container.image, metadata?.labels?.[versionLabel]);
+    return { kind, container, containers, ...(version === undefined ? {} : { version }) };
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
-    return [];
+    return undefined;
   }
 }
 
-/** Returns the kind of the operator's workload and its containers; undefined if there is none. */
-export async function operatorContainers(
-  rest: RestClient,
-): Promise<{ kind: OperatorWorkloadKind; containers: readonly OperatorContainer[] } | undefined> {
-  for (const kind of ["StatefulSet", "Deployment"] as const) {
-    const containers = await containersOf(rest, kind);
-    if (operatorIn(containers)) return { kind, containers };
-  }
-  return undefined;
+const versionLabel = "app.kubernetes.io/version";
+
+/** Returns the version of an image's tag, else the label's: an image that is pinned by its digest has no tag. */
+function versionIn(image = "", label = ""): string | undefined {
+  const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
+  return tag ?? (image.includes("@") && /^\d+\.\d+\.\d+/.test(label) ? label : undefined);
 }
 
-/** Returns the kind of the operator's workload and its container; undefined if there is none. */
-export async function operatorContainer(
-  rest: RestClient,
-): Promise<{ kind: OperatorWorkloadKind; container: OperatorContainer } | undefined> {
-  const found = await operatorContainers(rest);
-  return found && { kind: found.kind, container: operatorIn(found.containers)! };
-}
+/** Returns the operator's workload of either kind; undefined if there is none. */
+export const operatorWorkload = async (rest: RestClient): Promise<OperatorInstallation | undefined> =>
+  await workloadOf(rest, "StatefulSet") ?? await workloadOf(rest, "Deployment");
 
 /** Returns the realm that the container's flags or environment set, as the operator reads them. */
 export function realmOfContainer({ command = [], args = [], env = [] }: OperatorContainer): string | undefined {

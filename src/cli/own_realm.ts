@@ -4,7 +4,7 @@ import { operatorName, systemNamespace } from "../core/names.ts";
 import { usageError } from "./exit.ts";
 import { isForbidden } from "./grant_summary.ts";
 import type { Observed } from "./observed.ts";
-import { operatorContainer, realmOfContainer } from "./operator_workload.ts";
+import { operatorWorkload, realmOfContainer } from "./operator_workload.ts";
 import type { Session } from "./session.ts";
 
 /** A realm, and where it is from. */
@@ -40,7 +40,7 @@ export async function ownRealms(session: Session, rest: RestClient, { stores }: 
 /** Returns the realm that is set for the operator; undefined if it isn't set, or the user may not read it. */
 async function operatorRealm(rest: RestClient): Promise<OwnRealm | undefined> {
   try {
-    const found = await operatorContainer(rest);
+    const found = await operatorWorkload(rest);
     const name = found && realmOfContainer(found.container);
     if (found === undefined || name === undefined) return undefined;
     return { name, source: `${found.kind} ${systemNamespace}/${operatorName} names it` };

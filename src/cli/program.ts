@@ -26,6 +26,7 @@ import { tailnetCommand } from "./tailnet_command.ts";
 import { trustCommand } from "./trust_command.ts";
 import { uninstallCommand } from "./uninstall_command.ts";
 import { useCommand } from "./use_command.ts";
+import { versionCommand } from "./version_command.ts";
 import { wouldFitCommand } from "./would_fit_command.ts";
 
 /** Earlier names of verbs, which go on working, with the present ones. */
@@ -106,16 +107,11 @@ export function createProgram(io: Io): Command {
     doctorCommand(run),
     uninstallCommand(run),
   );
-  group("Other:", completionCommand(io), versionCommand(io));
+  group("Other:", completionCommand(io), versionCommand(run));
   for (const [name, present, verb] of formerNames) program.addCommand(formerly(verb(run), name, present, io), hidden);
   configure(program, io);
   return program;
 }
-
-const versionCommand = (io: Io): Command =>
-  new Command("version").description("Print the version.")
-    .addHelpText("after", "\nExamples:\n  keystone version")
-    .action(() => io.out(version));
 
 const helpWidth = ({ width }: Io): number => Math.min(width, 120);
 

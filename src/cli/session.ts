@@ -16,6 +16,7 @@ import { withCommandName } from "./command_name.ts";
 import { usageError } from "./exit.ts";
 import { BusyLine, drawnSink } from "./follow/busy_client.ts";
 import type { Io } from "./io.ts";
+import { VersionHint } from "./version_hint.ts";
 import { type TableColumn, tableLayout, tableLines } from "./table_layout.ts";
 import { wrapped } from "./wrapped_text.ts";
 
@@ -48,6 +49,7 @@ export class Session {
   readonly flags: Flags;
   readonly #warned = new Set<string>();
   readonly #busy: BusyLine | undefined;
+  readonly #versions = new VersionHint();
 
   /** @param isQuiet true if what takes long is not shown */
   constructor(io: Io, flags: Flags, isQuiet = false) {
@@ -77,7 +79,17 @@ export class Session {
   }
 
   async connect(): Promise<ClosableRestClient> {
-    return this.client(await this.clusterConfig());
+    const config = await this.clusterConfig();
+    const plain = this.#plainClient(config);
+    const rest = this.#followed(plain, config);
+    const { output } = this.flags;
+    return output === "text" || output === "wide" ? this.#versions.follow(rest, plain) : rest;
+  }
+
+  /** Notes that the operator has another version, if that is known when the command ends. */
+  end(): void {
+    const { note } = this.#versions;
+    if (note !== undefined) this.note(note);
   }
 
   /**
@@ -85,15 +97,21 @@ export class Session {
    * shown on standard error.
    */
   client(config: ClientConfig, more: Partial<RestClientOptions> = {}): ClosableRestClient {
-    const busy = this.#busy;
-    const rest = createRestClient(busy ? busy.quietFor(config) : config, {
+    return this.#followed(this.#plainClient(config, more), config);
+  }
+
+  #plainClient(config: ClientConfig, more: Partial<RestClientOptions> = {}): ClosableRestClient {
+    return createRestClient(this.#busy ? this.#busy.quietFor(config) : config, {
       userAgent: `keystone-cli/${version}`,
       timeoutMs: this.flags.requestTimeout ?? 15_000,
       retriesWhenBusy: 10,
       onWarning: (text) => this.warn(text),
       ...more,
     });
-    return busy ? busy.follow(rest, config.server) : rest;
+  }
+
+  #followed(rest: ClosableRestClient, { server }: ClientConfig): ClosableRestClient {
+    return this.#busy ? this.#busy.follow(rest, server) : rest;
   }
 
   /** Shows the present text on standard error if the work takes long. */
@@ -308,5 +326,10 @@ export type CommandAction = <A extends unknown[]>(
 export const runner = (io: Io): CommandAction => (action) => async (...args) => {
   const command = args.at(-1) as Command;
   const options = command.optsWithGlobals() as Record<string, unknown> & Flags;
-  await action(new Session(io, options), options, ...args.slice(0, -2) as never);
+  const session = new Session(io, options);
+  try {
+    await action(session, options, ...args.slice(0, -2) as never);
+  } finally {
+    session.end();
+  }
 };

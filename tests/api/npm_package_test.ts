@@ -5,7 +5,7 @@ import { version } from "../../src/version.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { installPackage } from "../fixtures/installed_package.ts";
 import { commandOnTerminal, terminalKeys } from "../fixtures/keystone_terminal.ts";
-import { prepared, startOperator, step } from "../fixtures/test_operator.ts";
+import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
 import { deploymentOf, restrictedSpec } from "../lab/lab_workloads.ts";
 
@@ -29,23 +29,26 @@ Deno.test("the npm package on Node alone", {
     assert.notEqual((await command.run("sh", ["-c", "command -v deno"])).code, 0);
     const { code, stdout, stderr } = await keystone(["--version"]);
     assert.deepEqual([code, stdout, stderr], [0, `${version}\n`, ""]);
-    assert.equal((await command.run("npx", ["--offline", "@keystone-ha/cli", "--version"], {
-      cwd: `${command.bin}/../..`,
-    })).stdout, `${version}\n`);
+    assert.equal(
+      (await command.run("npx", ["--offline", "@keystone-ha/cli", "--version"], {
+        cwd: `${command.bin}/../..`,
+      })).stdout,
+      `${version}\n`,
+    );
   });
 
   using cluster = await prepared(lab);
   await installed(lab, "base");
   await using _ = await startOperator(lab, { realm: "alice-home" });
   await cluster.createRealm("bob-home");
-  await cluster.create({ name: "alice-to-bob", to: "bob-home", hard: { cpu: "4" } });
+  await cluster.create({ name: "alice-to-bob", to: "bob-home", hard: { cpu: "4", memory: "4Gi" } });
   await cluster.grantIn("Active", "alice-to-bob");
 
   await step(t, "grants, would-fit and a dry run", async () => {
     const grants = await keystone(["grants", "-o", "name"]);
     assert.deepEqual([grants.code, grants.stdout], [0, "grant.keystone.io/alice-to-bob\n"], grants.stderr);
     const fits = await keystone(["would-fit", "--realm", "bob-home", "-f", "-"], { stdin: web("2") });
-    assert.equal(fits.code, 0, fits.stderr);
+    assert.equal(fits.code, 0, fits.stdout + fits.stderr);
     assert.match(fits.stdout, /Deployment web fits into guest-bob-home/);
     for (const way of ["client", "server"]) {
       const args = ["grant", "create", "more", "--to", "bob-home", "--hard", "cpu=1", `--dry-run=${way}`, "-o", "json"];
@@ -93,10 +96,9 @@ Deno.test("the npm package on Node alone", {
       clientKeyData: decoded("client-key-data"),
     };
     const credential = { apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential", status };
-    await Deno.writeTextFile(`${plugin}.json`, JSON.stringify(credential));
-    await Deno.writeTextFile(plugin, `#!/bin/sh\nwhile read -r line; do echo "$line"; done <'${plugin}.json'\n`, {
-      mode: 0o755,
-    });
+    const script = `#!${(await command.run("sh", ["-c", "command -v node"])).stdout.trim()}\n` +
+      `console.log(${JSON.stringify(JSON.stringify(credential))});\n`;
+    await Deno.writeTextFile(plugin, script, { mode: 0o755 });
     const exec = { apiVersion: "client.authentication.k8s.io/v1", command: plugin, interactiveMode: "Never" };
     config.users[0]!.user = { exec } as never;
     await Deno.writeTextFile(`${plugin}.kubeconfig`, dump(config));
@@ -118,7 +120,10 @@ Deno.test("the npm package on Node alone", {
     const watched = await onTerminal("grant list --watch", [[/alice-to-bob/, terminalKeys.interrupt]]);
     assert.equal(watched.code, 130, watched.text);
     const { items } = JSON.parse((await keystone(["grants", "-o", "json"])).stdout);
-    assert.deepEqual(items.map(({ name, phase }: Record<string, string>) => [name, phase]), [["alice-to-bob", "Active"]]);
+    assert.deepEqual(items.map(({ name, phase }: Record<string, string>) => [name, phase]), [[
+      "alice-to-bob",
+      "Active",
+    ]]);
   });
 
   await step(t, "signals from elsewhere end it as they end any program", async () => {
@@ -137,6 +142,41 @@ Deno.test("the npm package on Node alone", {
       await reader.cancel();
     }
   });
+
+  await step(
+    t,
+    "an operator of another version: version prints it, and the lists note it, but not for programs",
+    async () => {
+      const labels = { app: "o" };
+      const containers = [{ name: "operator", image: "example.com/keystone-operator:99.0.0" }];
+      const manifest = {
+        apiVersion: "apps/v1",
+        kind: "StatefulSet",
+        metadata: { name: "keystone-operator", namespace: "keystone-system" },
+        spec: {
+          replicas: 0,
+          serviceName: "o",
+          selector: { matchLabels: labels },
+          template: { metadata: { labels }, spec: { containers } },
+        },
+      };
+      const applied = await command.run("kubectl", ["apply", "-f", "-"], { env, stdin: JSON.stringify(manifest) });
+      assert.equal(applied.code, 0, applied.stderr);
+      const asked = await keystone(["version"]);
+      assert.deepEqual([asked.code, asked.stdout], [0, `keystone ${version}\noperator 99.0.0\n`]);
+      const note = /^Note: the cluster's operator has version 99\.0\.0, this command \S+, which is older/gm;
+      assert.equal(asked.stderr.match(note)?.length, 1, asked.stderr);
+      // The list doesn't wait for the version, so it may end before.
+      await eventually("the list notes it", async () => {
+        const { code, stderr } = await keystone(["grant", "list"]);
+        assert.equal(code, 0, stderr);
+        return stderr.match(note)?.length === 1 || stderr;
+      });
+      for (const output of ["json", "name"]) {
+        assert.equal((await keystone(["grant", "list", "-o", output])).stderr, "");
+      }
+    },
+  );
 
   await step(t, "as a plugin: kubectl keystone, its own words, and kubectl's completion", async () => {
     const kubectl = (...args: string[]) => command.run("kubectl", args, { env });

@@ -3,7 +3,7 @@ import { isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { operatorName, systemNamespace } from "../../core/names.ts";
 import { version } from "../../version.ts";
-import { containerOf, operatorContainer } from "../operator_workload.ts";
+import { operatorWorkload, workloadOf } from "../operator_workload.ts";
 import { type DoctorFinding, fail, ok, warn } from "./doctor_finding.ts";
 
 const name = "operator";
@@ -31,13 +31,12 @@ async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFindin
   }
 }
 
-/** Compares the image's tag with this command's version. An operator outside the cluster has no workload. */
+/** Compares the operator's version with this command's. An operator outside the cluster has no workload. */
 async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
-  const { image = "" } = (await operatorContainer(rest))?.container ?? {};
-  const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
-  if (tag === undefined || tag === version) return [];
-  const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
-  return [warn(name, message, `Use the keystone command of version ${tag}, or finish the upgrade.`)];
+  const found = (await operatorWorkload(rest))?.version;
+  if (found === undefined || found === version) return [];
+  const message = `The operator has version ${found}, this command ${version}: it compares with another installation.`;
+  return [warn(name, message, `Use the keystone command of version ${found}, or finish the upgrade.`)];
 }
 
 /**
@@ -45,7 +44,7 @@ async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
  * those of this version only wait.
  */
 async function leftOverFindings(rest: RestClient): Promise<DoctorFinding[]> {
-  const [now, before] = await Promise.all([containerOf(rest, "StatefulSet"), containerOf(rest, "Deployment")]);
+  const [now, before] = await Promise.all([workloadOf(rest, "StatefulSet"), workloadOf(rest, "Deployment")]);
   if (!now || !before) return [];
   return [warn(
     name,
