@@ -2,6 +2,7 @@
  * `deno task bench report`: writes the figures of the newest result file into `docs/performance.md`, and the plots
  * beside it. A test checks that they are up to date.
  */
+import { besideRows } from "./beside_rows.ts";
 import { figureAt, type Figures } from "./figures.ts";
 import { pictures, plots } from "./plots.ts";
 import type { runFacts } from "./run_facts.ts";
@@ -57,7 +58,7 @@ function table(result: Figures): string {
     "",
     "| | median | spread | samples | target | |",
     "|---|---|---|---|---|---|",
-    ...targetRows.map((row) => line(result, row)),
+    ...[...targetRows, ...result.beside === undefined ? [] : besideRows].map((row) => line(result, row)),
   ].join("\n");
 }
 
