@@ -2,6 +2,7 @@
  * `deno task bench report`: writes the figures of the newest result file into `docs/performance.md`, and the plots
  * beside it. A test checks that they are up to date.
  */
+import { besideRows } from "./beside_rows.ts";
 import { figureAt, type Figures } from "./figures.ts";
 import { pictures, plots } from "./plots.ts";
 import type { runFacts } from "./run_facts.ts";
@@ -15,12 +16,14 @@ const [begin, end] = ["<!-- figures: `deno task bench report` writes them -->", 
 export async function benchReport(): Promise<Map<string, string>> {
   const result = await newest();
   const overTailnet = await newest("tailnet");
+  const beside = await newest("beside");
   const before = await Deno.readTextFile(at(page));
   const [first, last] = [before.indexOf(begin), before.indexOf(end)];
   if (first < 0 || last < first) throw new Error(`${page} has no place for figures, between "${begin}" and "${end}".`);
   const figures = [
     ...(result ? [table(result, targetRows), ...links, writes(result)] : ["No run is kept yet."]),
     ...(overTailnet ? ["### Over the tailnet", table(overTailnet, tailnetRows)] : []),
+    ...(beside ? ["### Beside another operator", table(beside, besideRows)] : []),
   ];
   const text = [before.slice(0, first) + begin, ...figures, before.slice(last)].join("\n\n");
   const drawn = result ? [...plots(result)] : [];

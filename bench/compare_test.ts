@@ -19,6 +19,22 @@ const cases: [string, number[], number[], string][] = [
   ["readsPerGrant", [0], [1], "worse"],
 ];
 
+Deno.test("bench compare: beside another operator more grants a second are better, and more writes at a restart worse", () => {
+  const of = (grantsPerSecond: number, writes: number) => ({
+    beside: {
+      "300": {
+        ratio: { grantsPerSecond: summary([grantsPerSecond]) },
+        ours: { restart: { writes: summary([writes]) } },
+      },
+    },
+  });
+  const changes = figureChanges({ machine, ...of(0.7, 0) }, { machine: { cpus: 8 }, ...of(0.9, 5) });
+  assert.deepEqual(changes.map(({ path, verdict }) => [path, verdict]), [
+    ["beside.300.ratio.grantsPerSecond", "better"],
+    ["beside.300.ours.restart.writes", "worse"],
+  ]);
+});
+
 for (const [name, before, after, expected] of cases) {
   Deno.test(`bench compare: ${name} from ${before} to ${after} is ${expected}`, () => {
     const [change] = figureChanges(of({ [name]: before }), of({ [name]: after }));

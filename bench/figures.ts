@@ -26,11 +26,11 @@ const isSummary = (part: unknown): part is Summary =>
   typeof part === "object" && part !== null && "median" in part && "spread" in part;
 
 /** Reports whether higher is better. */
-export const moreIsBetter = (path: string): boolean => /^(ceiling|efficiency)\b/.test(path);
+export const moreIsBetter = (path: string): boolean => /^(ceiling|efficiency)\b|\bgrantsPerSecond$/.test(path);
 
 /** Reports whether the figure is comparable between machines: a ratio or a count. */
 export const isPortable = (path: string): boolean =>
-  /^(efficiency|writesPerGrant|readsPerGrant|steadyState|webhook\.ratio|tailnet\.added\.ratio)\b|^restart\.(writes|reads)$/
+  /^(efficiency|writesPerGrant|readsPerGrant|steadyState|webhook\.ratio|tailnet\.added\.ratio)\b|^restart\.(writes|reads)$|^beside\.\w+\.ratio\b|^beside\..*\b(writesPerGrant|readsPerGrant|writes|reads)$/
     .test(path);
 
 /**

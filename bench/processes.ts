@@ -24,6 +24,13 @@ export async function memoryAtRest(pid: number): Promise<Memory> {
 
 const restSeconds = 20;
 
+/** Throws an error if the program has ended. */
+export async function assertRuns(name: string, pid: number): Promise<void> {
+  await processorSeconds(pid).catch(() => {
+    throw new Error(`${name} has ended by itself.`);
+  });
+}
+
 /** Returns the processor time in seconds. */
 async function processorSeconds(pid: number): Promise<number> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);

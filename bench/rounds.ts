@@ -1,4 +1,5 @@
 /** Rounds of the operator and of the bare loop, each from the same start, timed by the API server's audit log. */
+import { mapValues } from "es-toolkit/object";
 import { clientOf } from "../tests/fixtures/test_operator.ts";
 import { type OperatorProcess, startOperatorProcess } from "../tests/fixtures/operator_process.ts";
 import { poll } from "../tests/lab/poll.ts";
@@ -7,7 +8,7 @@ import { operatorName } from "../src/core/names.ts";
 import { type AuditedRequest, AuditLog, by, isEvent, isLeaseRequest, isQuotaStatus, isWriteRequest } from "./audit.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { bodyOf, necessary } from "./necessary.ts";
-import { type Memory, memoryAtRest, ProcessorUse } from "./processes.ts";
+import { assertRuns, type Memory, memoryAtRest, ProcessorUse } from "./processes.ts";
 import { type BenchShape, grantsIn } from "./shapes.ts";
 import { type BenchState, readBenchState } from "./bench_state.ts";
 import type { KubernetesObject } from "../lib/kubernetes/mod.ts";
@@ -24,8 +25,11 @@ export interface Round {
 }
 
 /** Starts the operator as users run it. */
-export async function startMeasuredOperator(lab: Lab, env: { TS_SOCKET?: string } = {}): Promise<OperatorProcess> {
-  return await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM: "alice-home", ...env });
+export async function startMeasuredOperator(
+  { kubeconfig }: { kubeconfig: string },
+  env: { TS_SOCKET?: string } = {},
+): Promise<OperatorProcess> {
+  return await startOperatorProcess({ KUBECONFIG: kubeconfig, KEYSTONE_REALM: "alice-home", ...env });
 }
 
 /**
@@ -42,7 +46,7 @@ export async function operatorRound(
   await controlPlane.renew();
   const log = await AuditLog.fromNow(lab.auditLog);
   await using operator = await startMeasuredOperator(lab);
-  const work = await finished(lab, log, { name: operatorName, pid: operator.pid }, shape);
+  const work = await finished(lab, log, fromItsLease(operatorName, operator.pid, shape));
   const memory = await memoryAtRest(operator.pid);
   await afterwards(operator, lab);
   return { ...work, memory, state: await stateOf(lab) };
@@ -69,7 +73,7 @@ export async function bareRound(controlPlane: ControlPlane, shape: BenchShape, s
     if (code !== 0) throw new Error(`The bare loop ended with exit code ${code}.`);
   });
   const [work] = await Promise.all([
-    finished(controlPlane.lab, log, { name: "bare-loop", pid: loop.pid }, shape),
+    finished(controlPlane.lab, log, fromItsLease("bare-loop", loop.pid, shape)),
     ended,
   ]);
   return { ...work, state: await stateOf(controlPlane.lab) };
@@ -93,42 +97,62 @@ function linesOf(state: BenchState): string {
   ).join("\n");
 }
 
+/** A program that is measured until everything is enforced. */
+export interface MeasuredProgram {
+  name: string;
+  pid: number;
+  /** Selects its requests. */
+  own: (exchange: AuditedRequest) => boolean;
+  /** Number of objects of each resource that must be written, by the program or the controller-manager. */
+  wanted: Readonly<Record<string, number>>;
+  /** Returns the time at which its work began, in epoch milliseconds. */
+  began: (exchanges: readonly AuditedRequest[]) => number;
+}
+
+/** Returns a program that writes everything of a shape from the time it holds its Lease. */
+function fromItsLease(name: string, pid: number, shape: BenchShape): MeasuredProgram {
+  const own = by(name);
+  return {
+    name,
+    pid,
+    own,
+    wanted: {
+      "grants/status": grantsIn(shape),
+      "realms/status": shape.realms,
+      "resourcequotas/status": shape.realms,
+    },
+    began: (exchanges) =>
+      exchanges.find((exchange) => own(exchange) && isLeaseRequest(exchange) && exchange.verb === "create")!.done,
+  };
+}
+
 /** Waits until the program has written everything, and no more requests arrive. */
-async function finished(
+export async function finished(
   lab: Lab,
   log: AuditLog,
-  program: { name: string; pid: number },
-  shape: BenchShape,
+  { name, pid, own, wanted, began: beginning }: MeasuredProgram,
 ): Promise<Omit<Round, "state">> {
   using use = new ProcessorUse({
-    itself: program.pid,
+    itself: pid,
     apiserver: lab.apiserver.pid!,
     etcd: lab.etcd.pid!,
     controllerManager: lab.controllerManager.pid!,
   });
-  const own = by(program.name);
   const counts = (exchange: AuditedRequest) => isQuotaStatus(exchange) || own(exchange) && isWriteRequest(exchange);
   // Events are sent with low priority, possibly after everything else is done.
   const isWork = (exchange: AuditedRequest) => counts(exchange) && !isEvent(exchange);
-  const done = { "grants/status": new Set(), "realms/status": new Set(), "resourcequotas/status": new Set() };
-  const wanted = {
-    "grants/status": grantsIn(shape),
-    "realms/status": shape.realms,
-    "resourcequotas/status": shape.realms,
-  };
-  const kinds = Object.keys(done) as (keyof typeof done)[];
-  await poll(`${program.name} has written all`, async () => {
+  const done = mapValues(wanted, () => new Set<string>());
+  const kinds = Object.keys(wanted);
+  await poll(`${name} has written all`, async () => {
+    await assertRuns(name, pid);
     for (const exchange of await log.read()) {
-      if (isWork(exchange) && exchange.what in done) {
-        done[exchange.what as keyof typeof done].add(`${exchange.namespace}/${exchange.name}`);
-      }
+      if (isWork(exchange)) done[exchange.what]?.add(`${exchange.namespace}/${exchange.name}`);
     }
-    const lacking = kinds.filter((kind) => done[kind].size < wanted[kind]);
-    return lacking.length === 0 || lacking.map((kind) => `${wanted[kind] - done[kind].size} × ${kind}`).join(", ");
+    const lacking = kinds.filter((kind) => done[kind]!.size < wanted[kind]!);
+    return lacking.length === 0 || lacking.map((kind) => `${wanted[kind]! - done[kind]!.size} × ${kind}`).join(", ");
   }, { withinMs: 900_000, everyMs: 500 });
-  await log.quiet(`${program.name} is idle`, counts, 600_000);
-  const began =
-    log.exchanges.find((exchange) => own(exchange) && isLeaseRequest(exchange) && exchange.verb === "create")!.done;
+  await log.quiet(`${name} is idle`, counts, 600_000);
+  const began = beginning(log.exchanges);
   const ended = log.exchanges.reduce(
     (last, exchange) => isWork(exchange) ? Math.max(last, exchange.done) : last,
     began,
