@@ -157,7 +157,9 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
 
   /** Returns all projections with a value in the index; an empty array if there are none. */
   index(name: I, value: string): P[] {
-    return Array.from(this.#indexes.get(name)?.keys(value) ?? [], (key) => this.#entries.get(key)!.shown!.value);
+    const found: P[] = [];
+    for (const key of this.#indexes.get(name)?.keys(value) ?? []) found.push(this.#entries.get(key)!.shown!.value);
+    return found;
   }
 
   /**

@@ -127,7 +127,7 @@ const separator = "|";
 function fieldsOf(kind: SimulatedKind, object: Stated): Map<string, unknown> {
   const out = new Map<string, unknown>();
   const each = (path: string, map: Readonly<Record<string, unknown>> | undefined) => {
-    for (const [key, value] of Object.entries(map ?? {})) out.set(`${path}${separator}${key}`, value);
+    for (const key in map) out.set(`${path}${separator}${key}`, map[key]);
   };
   each("labels", object.metadata.labels);
   each("annotations", object.metadata.annotations);

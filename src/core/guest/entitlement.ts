@@ -78,9 +78,8 @@ export interface EntitlementsWorld extends Omit<LifecycleWorld, "grant"> {
  */
 export function entitlementSums(world: EntitlementsWorld, faults: Faults): EntitlementSums {
   const grants = [...world.grants].sort((a, b) => a.name < b.name ? -1 : 1);
-  const { realm, local, pooling = noPooling, settings, skewMs, now } = world;
   const lifecycles = grants.map((grant) => {
-    const { lifecycle, error } = lifecycleIn({ grant, realm, local, pooling, settings, skewMs, now });
+    const { lifecycle, error } = lifecycleIn({ ...world, grant });
     if (error !== undefined) faults.note(`grant ${grant.name}`, grant.name, error);
     return { grant, lifecycle };
   });

@@ -76,8 +76,9 @@ const bounded = (key: string, quantity: Quantity): Quantity =>
 export function shown(hard: ResourceList): Readonly<Record<string, string>> {
   const known = texts.get(hard);
   if (known) return known;
-  const shown: Record<string, string> = {};
-  for (const key of [...hard.keys()].sort()) shown[key] = bounded(key, hard.get(key)!).toString();
+  const shown = Object.fromEntries(
+    [...hard.keys()].sort().map((key) => [key, bounded(key, hard.get(key)!).toString()]),
+  );
   texts.set(hard, shown);
   return shown;
 }
