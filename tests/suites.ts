@@ -102,6 +102,7 @@ export const suites: Suite[] = [
       "tests/hostile/attackers_test.ts",
       "tests/hostile/flood_test.ts",
       "tests/hostile/front_test.ts",
+      "tests/hostile/hostile_closing_test.ts",
       "tests/hostile/hostile_storage_test.ts",
       "tests/hostile/nospace_test.ts",
       "tests/hostile/reading_test.ts",
