@@ -8,7 +8,8 @@ export interface Suite {
   args: string[];
   /**
    * Files and folders among `args` that run after the others, one file at a time: they have bounds of less than two
-   * seconds, load the machine, count what it does in some time, or compare the whole machine's state.
+   * seconds or work that must be done before a grant ends, load the machine, count what it does in some time, or
+   * compare the whole machine's state.
    */
   alone?: string[];
   /** True if its files mostly wait: one more of them than the machine has processors runs at a time. */
@@ -80,6 +81,7 @@ export const suites: Suite[] = [
       "tests/api/seed_test.ts",
       "tests/api/superentity_api_test.ts",
       "tests/api/termination_test.ts",
+      "tests/api/upgrade_test.ts",
       "tests/lab/node_test.ts",
     ],
     lab: ["kubernetes", "tailnet", "policy", "helm", "kubeconform"],
@@ -100,6 +102,7 @@ export const suites: Suite[] = [
       "tests/hostile/attackers_test.ts",
       "tests/hostile/flood_test.ts",
       "tests/hostile/front_test.ts",
+      "tests/hostile/hostile_closing_test.ts",
       "tests/hostile/hostile_storage_test.ts",
       "tests/hostile/nospace_test.ts",
       "tests/hostile/reading_test.ts",
