@@ -3,11 +3,10 @@
  * and kubectl.
  */
 import assert from "node:assert/strict";
-import { guestsMachine } from "../fixtures/guests_machine.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { type OperatorProcess, startBothProcesses } from "../fixtures/operator_process.ts";
-import { eventually, grantOf, prepared, realmOf, step } from "../fixtures/test_operator.ts";
-import type { CommandResult } from "../lab/command.ts";
+import { eventually, grantOf, prepared, realmOf, root, step } from "../fixtures/test_operator.ts";
+import { type CommandResult, runCommand } from "../lab/command.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 
@@ -40,11 +39,24 @@ Deno.test("keystone use on a real tailnet", {
   };
   let operator = await serve("alice-home");
   const home = await Deno.makeTempDir();
+  const guest = (realm: string) => {
+    const kubeconfig = `${home}/${realm}`;
+    const env = { HOME: home, KUBECONFIG: kubeconfig, TS_SOCKET: lab.realms[realm]!.socket, DENO_DIR: denoDir };
+    return {
+      kubeconfig,
+      use: (...args: string[]) =>
+        runCommand(Deno.execPath(), ["task", "--quiet", `--config=${root}deno.json`, "keystone", "use", ...args], {
+          env,
+        }),
+      kubectl: (...args: string[]) => runCommand(lab.kubectlPath, args, { env }),
+    };
+  };
+  const denoDir = JSON.parse((await runCommand(Deno.execPath(), ["info", "--json"])).stdout).denoDir as string;
   const works = ({ code, stdout, stderr }: CommandResult): string => {
     assert.equal(code, 0, stderr);
     return stdout;
   };
-  const [bob, carol] = [await guestsMachine(lab, "bob-home", home), await guestsMachine(lab, "carol-home", home)];
+  const [bob, carol] = [guest("bob-home"), guest("carol-home")];
   try {
     await step(t, "no grant yet: the lender's sentence, and nothing is written", async () => {
       const said = await eventually("the server answers", async () => {
