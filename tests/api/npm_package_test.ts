@@ -1,12 +1,16 @@
 /** The packed keystone command, on Node alone, on a real cluster. */
 import assert from "node:assert/strict";
 import { dump, load } from "js-yaml";
+import { runningForwarder, writeForwarderFolder } from "../../src/cli/use/forwarder_folder.ts";
+import { makeForwarderKeys } from "../../src/cli/use/forwarder_keys.ts";
+import { endForwarder } from "../../src/cli/use/start_forwarder.ts";
 import { version } from "../../src/version.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { installPackage } from "../fixtures/installed_package.ts";
 import { commandOnTerminal, terminalKeys } from "../fixtures/keystone_terminal.ts";
 import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
+import { freePorts } from "../lab/ports.ts";
 import { deploymentOf, restrictedSpec } from "../lab/lab_workloads.ts";
 
 const web = (cpu: string) =>
@@ -85,6 +89,33 @@ Deno.test("the npm package on Node alone", {
     assert.equal(used.code, 4, used.stderr);
     assert.match(used.stderr, /none\.sock/);
     assert.equal((await keystone(["use", "--list"], { env: { KUBECONFIG: `${command.bin}/none` } })).code, 0);
+  });
+
+  await step(t, "the credential plugin of keystone use starts the forwarder, both from the package", async () => {
+    const folder = `${command.env.HOME}/forwarder`;
+    const [port] = freePorts(1) as [number];
+    const [socket, kubeconfig] = [`${folder}/none.sock`, lab.kubeconfig];
+    const settings = { context: "c", kubeconfig, port, socket, lender: "l", lenderPort: 1, tls: false };
+    const keys = await makeForwarderKeys(Date.now());
+    await writeForwarderFolder(folder, settings, keys);
+    const modules = `${command.bin}/..`;
+    const arch = Deno.build.arch === "x86_64" ? "x64" : "arm64";
+    const deno = Deno.build.os === "linux" ? `linux-${arch}-glibc` : `darwin-${arch}`;
+    const runtime = await Deno.realPath(`${modules}/@deno/${deno}/deno`);
+    try {
+      const { code, stdout, stderr } = await command.run(runtime, [
+        ...["run", "--quiet", "--no-prompt", "--no-config", "--no-lock", "--no-remote", "--no-npm"],
+        ...[`--allow-read=${folder}`, `--allow-write=${folder}`, `--allow-run=${runtime}`],
+        `${modules}/@keystone-ha/cli/credential_main.js`,
+        folder,
+      ]);
+      assert.equal(code, 0, stderr);
+      assert.equal(JSON.parse(stdout).status.clientCertificateData, keys.clientCertificate);
+      assert.notEqual(await runningForwarder(folder), undefined);
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    } finally {
+      await endForwarder(folder);
+    }
   });
 
   await step(t, "a credential plugin of the kubeconfig", async () => {
