@@ -8,7 +8,7 @@ import { version } from "../../src/version.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { installPackage } from "../fixtures/installed_package.ts";
 import { commandOnTerminal, terminalKeys } from "../fixtures/keystone_terminal.ts";
-import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
+import { prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 import { deploymentOf, restrictedSpec } from "../lab/lab_workloads.ts";
@@ -173,41 +173,6 @@ Deno.test("the npm package on Node alone", {
       await reader.cancel();
     }
   });
-
-  await step(
-    t,
-    "an operator of another version: version prints it, and the lists note it, but not for programs",
-    async () => {
-      const labels = { app: "o" };
-      const containers = [{ name: "operator", image: "example.com/keystone-operator:99.0.0" }];
-      const manifest = {
-        apiVersion: "apps/v1",
-        kind: "StatefulSet",
-        metadata: { name: "keystone-operator", namespace: "keystone-system" },
-        spec: {
-          replicas: 0,
-          serviceName: "o",
-          selector: { matchLabels: labels },
-          template: { metadata: { labels }, spec: { containers } },
-        },
-      };
-      const applied = await command.run("kubectl", ["apply", "-f", "-"], { env, stdin: JSON.stringify(manifest) });
-      assert.equal(applied.code, 0, applied.stderr);
-      const asked = await keystone(["version"]);
-      assert.deepEqual([asked.code, asked.stdout], [0, `keystone ${version}\noperator 99.0.0\n`]);
-      const note = /^Note: the cluster's operator has version 99\.0\.0, this command \S+, which is older/gm;
-      assert.equal(asked.stderr.match(note)?.length, 1, asked.stderr);
-      // The list doesn't wait for the version, so it may end before.
-      await eventually("the list notes it", async () => {
-        const { code, stderr } = await keystone(["grant", "list"]);
-        assert.equal(code, 0, stderr);
-        return stderr.match(note)?.length === 1 || stderr;
-      });
-      for (const output of ["json", "name"]) {
-        assert.equal((await keystone(["grant", "list", "-o", output])).stderr, "");
-      }
-    },
-  );
 
   await step(t, "as a plugin: kubectl keystone, its own words, and kubectl's completion", async () => {
     const kubectl = (...args: string[]) => command.run("kubectl", args, { env });
