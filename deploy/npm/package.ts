@@ -58,11 +58,14 @@ export async function buildPackage(output: string): Promise<BuiltPackage> {
   return { folder, tarball: `${output}/${filename}` };
 }
 
-/** Bundles a program into one file. Returns the packages in it. */
+/**
+ * Bundles a program into one file, and returns the packages in it. It is not minified: the minifier drops a `using` whose
+ * variable is read once, and so the lock that it would give back.
+ */
 async function bundle(source: string, folder: string, name: string): Promise<BundledPackage[]> {
   const path = `${folder}/${name}`;
   await run(Deno.execPath(), [
-    ...["bundle", "--quiet", "--frozen", "--platform=deno", "--minify", "--sourcemap=external", `--output=${path}`],
+    ...["bundle", "--quiet", "--frozen", "--platform=deno", "--sourcemap=external", `--output=${path}`],
     source,
   ], root);
   const { sources } = JSON.parse(await Deno.readTextFile(`${path}.map`)) as { sources: string[] };

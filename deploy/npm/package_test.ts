@@ -15,7 +15,7 @@ Deno.test("the npm package: its files, their size, and the same bytes from the s
     }).output();
     const [packed] = Object.values(JSON.parse(new TextDecoder().decode(stdout))) as [{
       version: string;
-      unpackedSize: number;
+      size: number;
       files: { path: string; mode: number }[];
     }];
     assert.deepEqual(packed.files.map(({ path }) => path).sort(), [
@@ -31,7 +31,9 @@ Deno.test("the npm package: its files, their size, and the same bytes from the s
     assert.deepEqual(packageFiles, packed.files.map(({ path }) => path).sort());
     assert.deepEqual(packed.files.filter(({ mode }) => mode & 0o111).map(({ path }) => path), ["launcher.js"]);
     assert.equal(packed.version, version);
-    assert.ok(packed.unpackedSize < 3_000_000, `${packed.unpackedSize} bytes`);
+    assert.ok(packed.size < 3_000_000, `${packed.size} bytes`);
+    const credential = await Deno.readTextFile(`${one!.folder}/credential_main.js`);
+    assert.match(credential, /using lock = await/, "The bundler drops a using, and with it the end of a lock.");
     assert.equal(await sum(one!.tarball), await sum(two!.tarball));
     const described = JSON.parse(await Deno.readTextFile(`${one!.folder}/package.json`));
     assert.equal(described.scripts, undefined);

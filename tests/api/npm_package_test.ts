@@ -1,12 +1,16 @@
 /** The packed keystone command, on Node alone, on a real cluster. */
 import assert from "node:assert/strict";
 import { dump, load } from "js-yaml";
+import { runningForwarder, writeForwarderFolder } from "../../src/cli/use/forwarder_folder.ts";
+import { makeForwarderKeys } from "../../src/cli/use/forwarder_keys.ts";
+import { endForwarder } from "../../src/cli/use/start_forwarder.ts";
 import { version } from "../../src/version.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { installPackage } from "../fixtures/installed_package.ts";
 import { commandOnTerminal, terminalKeys } from "../fixtures/keystone_terminal.ts";
-import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
+import { prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
+import { freePorts } from "../lab/ports.ts";
 import { deploymentOf, restrictedSpec } from "../lab/lab_workloads.ts";
 
 const web = (cpu: string) =>
@@ -87,6 +91,33 @@ Deno.test("the npm package on Node alone", {
     assert.equal((await keystone(["use", "--list"], { env: { KUBECONFIG: `${command.bin}/none` } })).code, 0);
   });
 
+  await step(t, "the credential plugin of keystone use starts the forwarder, both from the package", async () => {
+    const folder = `${command.env.HOME}/forwarder`;
+    const [port] = freePorts(1) as [number];
+    const [socket, kubeconfig] = [`${folder}/none.sock`, lab.kubeconfig];
+    const settings = { context: "c", kubeconfig, port, socket, lender: "l", lenderPort: 1, tls: false };
+    const keys = await makeForwarderKeys(Date.now());
+    await writeForwarderFolder(folder, settings, keys);
+    const modules = `${command.bin}/..`;
+    const arch = Deno.build.arch === "x86_64" ? "x64" : "arm64";
+    const deno = Deno.build.os === "linux" ? `linux-${arch}-glibc` : `darwin-${arch}`;
+    const runtime = await Deno.realPath(`${modules}/@deno/${deno}/deno`);
+    try {
+      const { code, stdout, stderr } = await command.run(runtime, [
+        ...["run", "--quiet", "--no-prompt", "--no-config", "--no-lock", "--no-remote", "--no-npm"],
+        ...[`--allow-read=${folder}`, `--allow-write=${folder}`, `--allow-run=${runtime}`],
+        `${modules}/@keystone-ha/cli/credential_main.js`,
+        folder,
+      ]);
+      assert.equal(code, 0, stderr);
+      assert.equal(JSON.parse(stdout).status.clientCertificateData, keys.clientCertificate);
+      assert.notEqual(await runningForwarder(folder), undefined);
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    } finally {
+      await endForwarder(folder);
+    }
+  });
+
   await step(t, "a credential plugin of the kubeconfig", async () => {
     const config = load(await Deno.readTextFile(lab.kubeconfig)) as { users: { user: Record<string, string> }[] };
     const decoded = (key: string) => atob(config.users[0]!.user[key]!);
@@ -142,41 +173,6 @@ Deno.test("the npm package on Node alone", {
       await reader.cancel();
     }
   });
-
-  await step(
-    t,
-    "an operator of another version: version prints it, and the lists note it, but not for programs",
-    async () => {
-      const labels = { app: "o" };
-      const containers = [{ name: "operator", image: "example.com/keystone-operator:99.0.0" }];
-      const manifest = {
-        apiVersion: "apps/v1",
-        kind: "StatefulSet",
-        metadata: { name: "keystone-operator", namespace: "keystone-system" },
-        spec: {
-          replicas: 0,
-          serviceName: "o",
-          selector: { matchLabels: labels },
-          template: { metadata: { labels }, spec: { containers } },
-        },
-      };
-      const applied = await command.run("kubectl", ["apply", "-f", "-"], { env, stdin: JSON.stringify(manifest) });
-      assert.equal(applied.code, 0, applied.stderr);
-      const asked = await keystone(["version"]);
-      assert.deepEqual([asked.code, asked.stdout], [0, `keystone ${version}\noperator 99.0.0\n`]);
-      const note = /^Note: the cluster's operator has version 99\.0\.0, this command \S+, which is older/gm;
-      assert.equal(asked.stderr.match(note)?.length, 1, asked.stderr);
-      // The list doesn't wait for the version, so it may end before.
-      await eventually("the list notes it", async () => {
-        const { code, stderr } = await keystone(["grant", "list"]);
-        assert.equal(code, 0, stderr);
-        return stderr.match(note)?.length === 1 || stderr;
-      });
-      for (const output of ["json", "name"]) {
-        assert.equal((await keystone(["grant", "list", "-o", output])).stderr, "");
-      }
-    },
-  );
 
   await step(t, "as a plugin: kubectl keystone, its own words, and kubectl's completion", async () => {
     const kubectl = (...args: string[]) => command.run("kubectl", args, { env });
