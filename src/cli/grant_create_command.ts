@@ -17,6 +17,7 @@ import { sameCommand } from "./grant_create/same_command.ts";
 import { termsInWords } from "./grant_create/terms_in_words.ts";
 import { sayIfInterrupted } from "./interruption.ts";
 import { Observed } from "./observed.ts";
+import { operatorTailnet, waysIn } from "./operator_tailnet.ts";
 import { grantorOf, noteSource, type OwnRealms, ownRealms } from "./own_realm.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
 import { momentOf, periodFrom, periodInWords } from "./time_flags.ts";
@@ -113,11 +114,10 @@ async function create(session: Session, given: CreateOptions, givenName: string 
     given.from ?? grantorOf(session, own),
     async () => gpusIn(await offeredResources(rest)),
   );
-  for (const warning of await warningsOf(session, seen, own, grant)) {
-    session.warn(warning);
-  }
+  const warnings = await warningsOf(session, seen, own, grant);
+  for (const warning of warnings) session.warn(warning);
   if (dryRun === "client") return printManifest(session, grant);
-  await createdAs(session, rest, grant, given);
+  await createdAs(session, rest, grant, given, warnings);
 }
 
 const hasAmounts = ({ hard, cpu, memory, gpu, storage, pods }: CreateOptions): boolean =>
@@ -176,7 +176,8 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
     }
     for (const note of [...notes, ...periodFrom(given, moment).notes]) say(`Note: ${note}`);
     if (given.from === undefined && own.grantor) noteSource(session, own.grantor);
-    for (const warning of await warningsOf(session, seen, own, grant)) {
+    const warnings = await warningsOf(session, seen, own, grant);
+    for (const warning of warnings) {
       say(`${session.colours.yellow("Warning:")} ${warning}`);
     }
     say("");
@@ -184,7 +185,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
       const isServer = options.dryRun === "server";
       if (!isServer && !await dialog.confirm({ message: "Create this grant?", preset: true })) throw no(nothing);
       sayIfInterrupted("The grant may have been created. See: keystone grant list");
-      await createdAs(session, rest, grant, options);
+      await createdAs(session, rest, grant, options, warnings);
     } else printManifest(session, grant);
     const { name: known, source } = own.grantor ?? {};
     const isFromKnown = given.from === undefined && known === options.from && source === undefined;
@@ -205,15 +206,23 @@ function sameWithout(session: Session, { name, options }: AskedGrant, isFromKnow
   session.say(["The same without questions:", ...commandLines(words, session.io.width)].join("\n"));
 }
 
-function printed(session: Session, grant: Grant, dryRun: CreateOptions["dryRun"]): void {
+/** Prints the grant as it is stored, and what to do next: after warnings to look at it, else to give access. */
+async function printed(
+  session: Session,
+  rest: RestClient,
+  grant: Grant,
+  { dryRun }: CreateOptions,
+  warnings: readonly string[],
+): Promise<void> {
   if (session.data(grant)) return;
   const [name, to] = [grant.metadata!.name, grant.spec.granteeRealm];
   session.say(`Grant ${name} ${dryRun ? "would be created (server dry run)" : "created"}.`);
   const lasts = lastsText(session, grant);
   session.say(session.io.terminal ? wrapped(lasts, session.io.width) : lasts);
   if (dryRun) return;
+  if (warnings.length > 0) return session.say(`It was warned of. See its state: keystone explain grant ${name}`);
   session.say(`See it: keystone grant list ${name}`);
-  session.say(`Give ${to} access: keystone realm kubeconfig ${to}`);
+  for (const { text, command } of waysIn(to, await operatorTailnet(rest))) session.say(`${text}: ${command}`);
 }
 
 /** Returns the period of the grant in local time and in UTC. */
@@ -234,10 +243,16 @@ function printManifest(session: Session, grant: Grant): void {
 }
 
 /** Creates the grant, and reports what the API server has stored; with `--wait`, once it is enforced. */
-async function createdAs(session: Session, rest: RestClient, grant: Grant, options: CreateOptions): Promise<void> {
+async function createdAs(
+  session: Session,
+  rest: RestClient,
+  grant: Grant,
+  options: CreateOptions,
+  warnings: readonly string[],
+): Promise<void> {
   const created = await createGrant(rest, grant, options.dryRun === "server");
   noteChangedTerms(session, grant, created);
-  if (!options.wait || options.dryRun) return printed(session, created, options.dryRun);
+  if (!options.wait || options.dryRun) return await printed(session, rest, created, options, warnings);
   session.note(`Grant ${created.metadata!.name} created.`);
   await waitForCreated(session, rest, created, options);
 }

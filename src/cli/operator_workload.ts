@@ -32,29 +32,43 @@ const workload = (kind: OperatorWorkloadKind): Resource<OperatorWorkload> => ({
   namespaced: true,
 });
 
+const operatorIn = (containers: readonly OperatorContainer[]): OperatorContainer | undefined =>
+  containers.find(({ name }) => name === "operator");
+
 /** Returns the operator's container in its workload of this kind; undefined if there is none. */
-export async function containerOf(
+export const containerOf = async (
   rest: RestClient,
   kind: OperatorWorkloadKind,
-): Promise<OperatorContainer | undefined> {
+): Promise<OperatorContainer | undefined> => operatorIn(await containersOf(rest, kind));
+
+/** Returns the containers of the operator's workload of this kind. */
+async function containersOf(rest: RestClient, kind: OperatorWorkloadKind): Promise<readonly OperatorContainer[]> {
   try {
     const { spec } = await new ResourceApi(rest, workload(kind), systemNamespace).get(operatorName);
-    return spec?.template?.spec?.containers?.find(({ name }) => name === "operator");
+    return spec?.template?.spec?.containers ?? [];
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
-    return undefined;
+    return [];
   }
+}
+
+/** Returns the kind of the operator's workload and its containers; undefined if there is none. */
+export async function operatorContainers(
+  rest: RestClient,
+): Promise<{ kind: OperatorWorkloadKind; containers: readonly OperatorContainer[] } | undefined> {
+  for (const kind of ["StatefulSet", "Deployment"] as const) {
+    const containers = await containersOf(rest, kind);
+    if (operatorIn(containers)) return { kind, containers };
+  }
+  return undefined;
 }
 
 /** Returns the kind of the operator's workload and its container; undefined if there is none. */
 export async function operatorContainer(
   rest: RestClient,
 ): Promise<{ kind: OperatorWorkloadKind; container: OperatorContainer } | undefined> {
-  for (const kind of ["StatefulSet", "Deployment"] as const) {
-    const container = await containerOf(rest, kind);
-    if (container) return { kind, container };
-  }
-  return undefined;
+  const found = await operatorContainers(rest);
+  return found && { kind: found.kind, container: operatorIn(found.containers)! };
 }
 
 /** Returns the realm that the container's flags or environment set, as the operator reads them. */

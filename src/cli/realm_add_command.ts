@@ -11,12 +11,14 @@ import {
   trustLevels,
 } from "../api/mod.ts";
 import { canonicalName } from "../core/realm/identity.ts";
+import { fewOf } from "../core/plain_text.ts";
 import type { TailnetPeer } from "../tailnet/tailnet_state.ts";
 import { commandLines, connectionWords } from "./command_words.ts";
 import { Cancelled, type Dialog } from "./dialog/dialog.ts";
 import { openDialog } from "./dialog/open_dialog.ts";
 import { Exit, exitCodes, no, usageError } from "./exit.ts";
 import { sayIfInterrupted } from "./interruption.ts";
+import { isReplica, type OperatorTailnet, operatorTailnet } from "./operator_tailnet.ts";
 import { draftInWords, realmAddWords } from "./realm_add/draft_words.ts";
 import {
   draftedRealm,
@@ -30,7 +32,7 @@ import {
   subjectsProblem,
   type TakenNames,
 } from "./realm_add/realm_draft.ts";
-import { askName, askNode, askSubjects, askTrust } from "./realm_add/realm_questions.ts";
+import { askName, askNode, askSubjects, askTrust, likelyFirst } from "./realm_add/realm_questions.ts";
 import {
   chosenNode,
   connectionTypeOf,
@@ -110,13 +112,14 @@ async function add(session: Session, options: RealmAddOptions, givenName: string
   const canAsk = session.io.interactive && options.filename !== "-";
   const isIncomplete = givenName === undefined || options.identity === undefined || options.trust === undefined;
   const asks = canAsk && isIncomplete;
-  const given = await givenParts(session, options, givenName, taken, asks);
+  const own = rest && await operatorTailnet(rest);
+  const given = await givenParts(session, options, givenName, { taken, own }, asks);
   const confirms = canAsk && !options.yes && !isClientRun;
   // A wrong file fails before the first question.
   const settings = asks || confirms ? await session.settings() : defaultSettings;
   using dialog = asks || confirms ? await openDialog(session) : undefined;
   try {
-    const draft = await draftOf(session, given, { taken, settings }, asks ? dialog : undefined);
+    const draft = await draftOf(session, given, { taken, own, settings }, asks ? dialog : undefined);
     const realm = draftedRealm(draft);
     if (dialog) sayDraft(session, draft, settings);
     if (dialog && confirms) {
@@ -139,6 +142,13 @@ async function add(session: Session, options: RealmAddOptions, givenName: string
   }
 }
 
+/** Facts that are read before the first question. */
+interface Known {
+  taken: TakenNames;
+  own: OperatorTailnet | undefined;
+  settings: Settings;
+}
+
 /** Parts of a realm that flags and the tailnet give. */
 interface GivenParts {
   options: RealmAddOptions;
@@ -153,7 +163,7 @@ async function givenParts(
   session: Session,
   options: RealmAddOptions,
   name: string | undefined,
-  taken: TakenNames,
+  { taken, own }: Pick<Known, "taken" | "own">,
   asks: boolean,
 ): Promise<GivenParts> {
   const { subject: givenSubjects } = options;
@@ -164,7 +174,7 @@ async function givenParts(
     () => tailnetOf(session, options, asks),
   );
   if (options.identity === undefined) {
-    if (!asks) throw usageError("--identity is not set. Use --identity NODE.TAILNET, the node's full MagicDNS name.");
+    if (!asks) throw usageError(identityMissing(tailnet, taken, own));
     return { options, name, tailnet, node: undefined };
   }
   const node = tailnet && chosenNode(tailnet, options.identity, options.node);
@@ -178,6 +188,23 @@ async function givenParts(
   return { options, name, tailnet, node };
 }
 
+/** Returns the message for a command without an identity and without questions: the nodes that it can be. */
+function identityMissing(tailnet: TailnetNodes | undefined, taken: TakenNames, own: OperatorTailnet | undefined) {
+  const open = likelyFirst(tailnet?.nodes ?? [], taken, own).filter(({ dnsName }) =>
+    !taken.identities.has(dnsName) && identityProblem(dnsName) === undefined && !(own && isReplica(dnsName, own))
+  );
+  const nodes = open.map(({ dnsName, online, self }) =>
+    `${dnsName} (${self ? "this machine" : online ? "online" : "offline"})`
+  );
+  return "--identity is not set. Use --identity NODE.TAILNET, the node's full MagicDNS name. " + (
+    tailnet === undefined
+      ? "To see the names, set TS_SOCKET or --ts-socket, or use -f with the output of tailscale status --json."
+      : nodes.length === 0
+      ? "The tailnet has no node that is no realm yet."
+      : `The tailnet has ${fewOf(nodes, 20)}.`
+  );
+}
+
 /** Ends the command if a part can't be used. */
 function usable(what: string, problem: string | undefined, conflict?: string): void {
   if (problem !== undefined) throw usageError(`${what} ${problem}.`);
@@ -188,12 +215,12 @@ function usable(what: string, problem: string | undefined, conflict?: string): v
 async function draftOf(
   session: Session,
   { options, name: givenName, tailnet, node: named }: GivenParts,
-  { taken, settings }: { taken: TakenNames; settings: Settings },
+  { taken, own, settings }: Known,
   dialog: Dialog | undefined,
 ): Promise<RealmDraft> {
   const node = named ??
     (options.identity === undefined && dialog
-      ? await askNode(dialog, tailnet?.nodes ?? [], taken, (text) => session.say(text))
+      ? await askNode(dialog, tailnet?.nodes ?? [], taken, own, (text) => session.say(text))
       : undefined);
   const identity = canonicalName(node?.dnsName ?? options.identity!);
   const name = givenName ?? (dialog ? await askName(dialog, identity, taken) : proposedName(identity, taken));
@@ -202,7 +229,8 @@ async function draftOf(
   }
   const trust = options.trust ??
     (dialog ? await askTrust(dialog, settings, node?.self ? "internal" : "public") : "public");
-  const subjects = options.subject ?? (dialog ? await askSubjects(dialog, name) : []);
+  const isServed = own?.isServed ?? false;
+  const subjects = options.subject ?? (dialog ? await askSubjects(dialog, name, isServed) : []);
   if (options.subject) usable("--subject", subjectsProblem(options.subject, name));
   const trusted = options.node ?? node?.stableID;
   return {
@@ -210,7 +238,9 @@ async function draftOf(
     identity,
     trust,
     subjects,
-    connectionType: options.connectionType ?? tailnet?.connectionType ?? connectionTypeOf(identity),
+    isServed,
+    connectionType: options.connectionType ?? tailnet?.connectionType ?? own?.connectionType ??
+      connectionTypeOf(identity),
     ...(trusted === undefined ? {} : { node: trusted }),
   };
 }
@@ -251,12 +281,13 @@ async function tailnetOf(
     });
   }
   if (socket !== undefined) return await nodesFromSocket(socket);
-  if (!asks) return undefined;
   return await nodesFromSocket(usualSocket).catch(() => {
-    session.note(
-      "There is no tailscaled here to list the nodes. Enter the node's name, or save the list where there is one, and use " +
-        "-f nodes.json:\n  tailscale status --json > nodes.json",
-    );
+    if (asks) {
+      session.note(
+        "There is no tailscaled here to list the nodes. Enter the node's name, or save the list where there is one, and use " +
+          "-f nodes.json:\n  tailscale status --json > nodes.json",
+      );
+    }
     return undefined;
   });
 }

@@ -87,6 +87,7 @@ const cases: [line: string, ...lines: string[]][] = [
   ["realm kubeconfig --realm=", "--help"],
   ["grant list --realm=c", "--realm=carol-home"],
   ["grant list --phase A", "Active"],
+  ["grant list --phase E", "Ending", "Expired"],
   ["grant create --volumes ", "Retain", "Delete"],
   ["realm add --trust p", "partner", "public"],
   ["superentity approve t", "three-homes"],

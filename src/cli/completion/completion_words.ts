@@ -1,5 +1,6 @@
 /** Words that may follow on the command line: verbs, flags and values, or names that only the cluster knows. */
 import type { Argument, Command, Option } from "commander";
+import { grantStates } from "../../api/mod.ts";
 import { explainableWords } from "../explain/explained_resources.ts";
 import { firstClause } from "../program_help.ts";
 
@@ -34,7 +35,7 @@ type Values = Pick<Completion, "source" | "files"> & { words?: readonly string[]
 /** Values of flags by their long names. */
 const flagValues: Readonly<Record<string, Values>> = {
   "--output": { words: ["text", "wide", "json", "yaml"] },
-  "--phase": { words: ["Pending", "Active", "Revoked", "Expired"] },
+  "--phase": { words: grantStates },
   "--context": { source: { of: "contexts" } },
   "--namespace": { source: { of: "namespaces" } },
   "--realm": { source: { of: "realms" } },

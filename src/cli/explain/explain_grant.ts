@@ -6,9 +6,10 @@ import { trustOf } from "../../core/grant/lifecycle.ts";
 import { guestNamespace, realmOfNamespace } from "../../core/names.ts";
 import { eventTime } from "../../core/report/event_report.ts";
 import { type Explanation, explanationOf, type ReportFinding } from "../../core/report/finding.ts";
-import { grantReport, type GrantView } from "../../core/report/grant_report.ts";
+import { grantReport, type GrantView, isUninstalled } from "../../core/report/grant_report.ts";
 import { relative } from "../../core/report/relative_time.ts";
 import { sidedResourceOf } from "../../core/report/tighter_use.ts";
+import { sentence } from "../../core/plain_text.ts";
 import type { GuideGrant, ReportedEvent } from "../../core/report/reported_objects.ts";
 import type { GrantFacts } from "../../core/facts.ts";
 import { no } from "../exit.ts";
@@ -98,10 +99,14 @@ function partnerOf({ spec }: GrantFacts, { stores }: Observed): ReportFinding {
   const realm = stores.realms.get(name);
   if (realm) {
     const state = realm.status.connectionState ?? "Unknown";
+    const ready = conditionOf(realm.status, "Ready");
+    if (isUninstalled(realm.status.conditions ?? [])) {
+      return { what: `Realm ${name}`, status: "warn", message: sentence(ready?.message ?? "") };
+    }
     return {
       what: `Realm ${name}`,
       status: state === "Connected" ? "ok" : "warn",
-      message: `${state}, trusted as ${trustOf(realm)}. ${conditionOf(realm.status, "Ready")?.message ?? ""}`.trim(),
+      message: `${state}, trusted as ${trustOf(realm)}. ${ready?.message ?? ""}`.trim(),
     };
   }
   return stores.superEntities.get(name)

@@ -17,6 +17,7 @@ import {
   useText,
   useWithBar,
 } from "../grant_summary.ts";
+import { type OperatorTailnet, operatorTailnet, waysIn } from "../operator_tailnet.ts";
 import type { Session } from "../session.ts";
 import { shownInstant } from "../shown_instant.ts";
 import type { TableColumn } from "../table_layout.ts";
@@ -147,7 +148,7 @@ async function grantBlock(session: Session, rest: RestClient, grant: ListedGrant
       field("Room", ...(inForce ? await roomLines(rest, namespace) : [])),
       field("Network", ...(isOver(phase) ? [] : networkLines(grant))),
       field("Problems", ...problems(grant)),
-      field("To do", ...advice(grant, session.io.now())),
+      field("To do", ...advice(grant, session.io.now(), inForce && object ? await operatorTailnet(rest) : undefined)),
     ],
   };
 }
@@ -173,6 +174,9 @@ function notices({ object, notice, reductions }: ListedGrant, at: (instant: stri
   ];
 }
 
+const isInternet = (destination: string): boolean => /^(internet|0\.0\.0\.0\/0|::\/0)(:|$)/.test(destination);
+const publicOnly = "all public addresses. Private ranges, such as your LAN, stay closed unless they are named.";
+
 function networkLines({ object, egress }: ListedGrant): string[] {
   if (object === undefined) {
     return egress?.length ? [`Open: ${egress.join(", ")}.`] : ["No destination is open."];
@@ -190,10 +194,13 @@ function networkLines({ object, egress }: ListedGrant): string[] {
   return [
     ...allowedDestinations.map((destination) => {
       const { error, narrowed, addresses = [] } = resolved.get(destination) ?? {};
-      const opens = addresses.length > 0 && !addresses.includes(destination.replace(/:.*/, "")) && addresses.length <= 4
-        ? ` (${addresses.join(", ")})`
-        : "";
-      return `${destination}${opens}${error ?? narrowed ? `: ${error ?? narrowed}` : ""}`;
+      const opens =
+        addresses.length > 0 && !addresses.includes(destination.replace(/:.*/, "")) && addresses.length <= 4 &&
+          !isInternet(destination)
+          ? ` (${addresses.join(", ")})`
+          : "";
+      const said = error ?? narrowed ?? (isInternet(destination) ? publicOnly : undefined);
+      return `${destination}${opens}${said === undefined ? "" : `: ${said}`}`;
     }),
     ...(except.length > 0 ? [`except ${except.join(", ")}`] : []),
   ];
@@ -205,7 +212,11 @@ function problems({ object, message }: ListedGrant): string[] {
     .map(({ type, message }) => `${type}: ${message}`);
 }
 
-function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number): DetailLine[] {
+function advice(
+  { name, phase, grantee, object, ends }: ListedGrant,
+  now: number,
+  tailnet: OperatorTailnet | undefined,
+): DetailLine[] {
   if (!object) {
     return [
       commandLine("Check objects before you apply them", "keystone would-fit -f FILE"),
@@ -227,7 +238,7 @@ function advice({ name, phase, grantee, object, ends }: ListedGrant, now: number
     ...(ends === undefined ? [] : [
       commandLine(`${isSoon ? "It ends soon. " : ""}Extend it`, `keystone grant extend ${name} --by 30d`),
     ]),
-    commandLine(`Give ${grantee} access`, `keystone realm kubeconfig ${grantee}`),
+    ...waysIn(grantee, tailnet).map(({ text, command }) => commandLine(text, command)),
     commandLine("End it", `keystone grant revoke ${name}`),
   ];
 }

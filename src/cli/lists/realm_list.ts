@@ -10,6 +10,7 @@ import { guestNamespace } from "../../core/names.ts";
 import type { TighterUse } from "../../core/report/tighter_use.ts";
 import { type GrantAmounts, grantAmounts, sumOfAmounts, usesOf } from "../../core/report/grant_amounts.ts";
 import { grantObjectsOf, grantSummaryOf, relative, useText, useWithBar } from "../grant_summary.ts";
+import { operatorTailnet, waysIn } from "../operator_tailnet.ts";
 import type { Session } from "../session.ts";
 import type { TableColumn } from "../table_layout.ts";
 import { amountLines } from "./amount_lines.ts";
@@ -148,9 +149,10 @@ async function realmBlock(rest: RestClient, realm: ListedRealm, now: number): Pr
         isReplaced(object) ? commandLine("Trust the present node", `keystone realm trust ${name}`) : undefined,
         lent.length === 0
           ? commandLine("Lend something", `keystone grant create NAME --to ${name} --cpu 2 --memory 4Gi --until friday`)
-          : inForce
-          ? commandLine("Give its people access", `keystone realm kubeconfig ${name}`)
           : undefined,
+        ...(inForce ? waysIn(name, await operatorTailnet(rest)) : []).map(({ text, command }) =>
+          commandLine(text, command)
+        ),
       ),
     ],
   };

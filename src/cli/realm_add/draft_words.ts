@@ -1,14 +1,14 @@
 /** A Realm before it is created, in plain words and as a command line. */
 import type { Settings } from "../../api/mod.ts";
 import { flagWords, quotedWord } from "../command_words.ts";
-import { type RealmDraft, trustLine } from "./realm_draft.ts";
+import { type RealmDraft, trustLine, withoutSubjects } from "./realm_draft.ts";
 import { connectionTypeOf } from "./tailnet_nodes.ts";
 
 const servers = { tailscale: "Tailscale", headscale: "Headscale" } as const;
 
 /** Returns lines of a heading and a sentence. */
 export const draftInWords = (
-  { name, identity, trust, subjects, connectionType, node }: RealmDraft,
+  { name, identity, trust, subjects, isServed, connectionType, node }: RealmDraft,
   settings: Settings,
 ): [heading: string, text: string][] => [
   ["Realm", name],
@@ -18,7 +18,7 @@ export const draftInWords = (
   [
     "People",
     subjects.length === 0
-      ? "those to whom you give a kubeconfig"
+      ? withoutSubjects(isServed)
       : subjects.map(({ kind, name }) => `${kind.toLowerCase()} ${name}`).join(", "),
   ],
 ];

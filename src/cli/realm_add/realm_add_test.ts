@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { keystone, type KeystoneOptions } from "../../../tests/fixtures/keystone_command.ts";
 import { defaultSettings, trustedNodeAnnotation, trustLevels } from "../../api/mod.ts";
+import type { OperatorContainer } from "../operator_workload.ts";
 import { proposedName, subjectFrom, subjectsProblem, trustLine } from "./realm_draft.ts";
 
 const group = "/apis/keystone.io/v1alpha1";
@@ -41,11 +42,16 @@ interface Asked {
   /** Verbs that the user doesn't have. */
   refused?: readonly string[];
   realms?: readonly unknown[];
+  /** Containers of the operator's StatefulSet. */
+  containers?: readonly OperatorContainer[];
   options?: KeystoneOptions;
 }
 
 /** Runs the command; returns what it said, and the bodies that it posted to realms. */
-async function run(args: readonly string[], { refused = [], realms = [present], options = {} }: Asked = {}) {
+async function run(
+  args: readonly string[],
+  { refused = [], realms = [present], containers, options = {} }: Asked = {},
+) {
   const posted: { query: string; body: { metadata: { name: string; annotations?: Record<string, string> } } }[] = [];
   const reviewed: unknown[] = [];
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -59,6 +65,9 @@ async function run(args: readonly string[], { refused = [], realms = [present], 
       const body = await request.json();
       posted.push({ query: search, body });
       return Response.json({ ...body, metadata: { ...body.metadata, uid: "r9" } }, { status: 201 });
+    }
+    if (containers && pathname.endsWith("/statefulsets/keystone-operator")) {
+      return Response.json({ metadata: { name: "keystone-operator" }, spec: { template: { spec: { containers } } } });
     }
     const items = pathname === `${group}/realms`
       ? realms
@@ -173,6 +182,44 @@ Deno.test("the suffix is a Headscale's: so is the connection type", async () => 
 Deno.test("no list, and a name outside of ts.net: the connection type is headscale", async () => {
   const { posted } = await run(["--identity=dora.tailnet.example.org"]);
   assert.equal((posted[0]!.body as unknown as { spec: { connectionType: string } }).spec.connectionType, "headscale");
+});
+
+/** The operator's pod with a sidecar on a Headscale, as the chart writes it. */
+const onHeadscale: OperatorContainer[] = [
+  { name: "operator" },
+  { name: "front", env: [{ name: "KEYSTONE_TAILNET_LISTEN", value: "127.0.0.1:8443" }] },
+  {
+    name: "tailscaled",
+    env: [
+      { name: "TS_HOSTNAME", value: "alice-home" },
+      { name: "TS_EXTRA_ARGS", value: "--accept-routes --login-server=https://headscale.example.org" },
+    ],
+  },
+];
+
+Deno.test("the operator's sidecar is on a Headscale whose names end with ts.net: so is the realm", async () => {
+  for (const args of [carol, ["--identity=carol-home", "--filename=nodes.json"]]) {
+    const { posted } = await run(args, { containers: onHeadscale });
+    assert.equal((posted[0]!.body as unknown as { spec: { connectionType: string } }).spec.connectionType, "headscale");
+  }
+});
+
+Deno.test("no identity and no terminal: the nodes that are no realm, and not the operator's", async () => {
+  const files = {
+    "nodes.json": statusOf(
+      "tailnet-name.ts.net",
+      node("bob-home.tailnet-name.ts.net.", "nBob"),
+      node("carol-home.tailnet-name.ts.net.", "nCarol", { Online: false }),
+      node("alice-home-1.tailnet-name.ts.net.", "nAlice1"),
+      node("alice-home-office.tailnet-name.ts.net.", "nOffice"),
+    ),
+  };
+  const { code, err, posted } = await run(["--filename=nodes.json"], { containers: onHeadscale, options: { files } });
+  assert.deepEqual([code, posted], [2, []]);
+  assert.match(
+    err,
+    /^--identity is not set\. .*has alice-home-office\.\S+ \(online\), carol-home\.\S+ \(offline\)\.$/,
+  );
 });
 
 Deno.test("no node has the name yet: a warning, and no pin", async () => {

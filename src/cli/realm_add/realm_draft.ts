@@ -18,6 +18,8 @@ export interface RealmDraft {
   trust: TrustLevel;
   subjects: readonly RealmSubject[];
   connectionType: RealmSpec["connectionType"];
+  /** True if people need nothing but the realm's node. */
+  isServed: boolean;
   /** StableID of the node to trust; absent: the first node with the name. */
   node?: string;
 }
@@ -94,6 +96,10 @@ export const draftedRealm = ({ name, identity, trust, subjects, connectionType, 
     ...(subjects.length > 0 ? { subjects: [...subjects] } : {}),
   },
 } as Realm);
+
+/** Returns for whom a realm without subjects is. */
+export const withoutSubjects = (isServed: boolean): string =>
+  `${isServed ? "those at its node, over the tailnet, and " : ""}those to whom you give a kubeconfig`;
 
 const whom: Readonly<Record<TrustLevel, string>> = {
   internal: "your own cluster",

@@ -3,6 +3,7 @@ import { type RealmSubject, type Settings, type TrustLevel, trustLevels } from "
 import { canonicalName } from "../../core/realm/identity.ts";
 import type { TailnetPeer } from "../../tailnet/tailnet_state.ts";
 import type { ChoiceOption, Dialog } from "../dialog/dialog.ts";
+import { isReplica, type OperatorTailnet } from "../operator_tailnet.ts";
 import { inLine } from "../session.ts";
 import {
   identityConflict,
@@ -14,6 +15,7 @@ import {
   subjectsProblem,
   type TakenNames,
   trustLine,
+  withoutSubjects,
 } from "./realm_draft.ts";
 
 /** Answer for a node that isn't in the list; no StableID has a colon. */
@@ -28,16 +30,30 @@ const byName = new Intl.Collator("en", { numeric: true });
 const sentenceOn = (answer: string, problem: string | undefined): string | undefined =>
   problem === undefined ? undefined : `${inLine(answer)} ${problem}.`;
 
+const isOwn = ({ dnsName }: TailnetPeer, own: OperatorTailnet | undefined): boolean =>
+  own !== undefined && isReplica(dnsName, own);
+
+/** Returns the nodes of neighbors first: before this machine, the operator's replicas, and those of realms. */
+export function likelyFirst(
+  nodes: readonly TailnetPeer[],
+  taken: TakenNames,
+  own: OperatorTailnet | undefined,
+): TailnetPeer[] {
+  const rank = (node: TailnetPeer) =>
+    taken.identities.has(node.dnsName) ? 4 : isOwn(node, own) ? 3 : node.self ? 2 : node.online ? 0 : 1;
+  return nodes.toSorted((a, b) => rank(a) - rank(b) || byName.compare(a.dnsName, b.dnsName));
+}
+
 /** Asks for the realm's node; returns its name alone if it isn't in the list. `say` prints a line. */
 export async function askNode(
   dialog: Dialog,
   nodes: readonly TailnetPeer[],
   taken: TakenNames,
+  own: OperatorTailnet | undefined,
   say: (text: string) => void,
 ): Promise<Pick<TailnetPeer, "dnsName"> & Partial<TailnetPeer>> {
   const realmOf = ({ dnsName }: TailnetPeer) => taken.identities.get(dnsName);
-  const rank = (node: TailnetPeer) => realmOf(node) !== undefined ? 3 : node.self ? 2 : node.online ? 0 : 1;
-  const sorted = nodes.toSorted((a, b) => rank(a) - rank(b) || byName.compare(a.dnsName, b.dnsName));
+  const sorted = likelyFirst(nodes, taken, own);
   const isNamesake = ({ dnsName }: TailnetPeer) => nodes.filter((node) => node.dnsName === dnsName).length > 1;
   const isOpen = (node: TailnetPeer) => realmOf(node) === undefined;
   if (sorted.some(isOpen)) {
@@ -51,7 +67,8 @@ export async function askNode(
       return {
         value: stableID,
         label: inLine(dnsName),
-        hint: [state, os, ownerLogin, isNamesake(node) && stableID].filter(Boolean).map((fact) => inLine(`${fact}`))
+        hint: [state, isOwn(node, own) && "this cluster", os, ownerLogin, isNamesake(node) && stableID].filter(Boolean)
+          .map((fact) => inLine(`${fact}`))
           .join(", "),
         ...(closed === undefined ? {} : { closed }),
       };
@@ -92,14 +109,15 @@ export const askTrust = (dialog: Dialog, settings: Settings, preset: TrustLevel)
     preset,
   });
 
-/** Asks for users and groups with a separate login. */
-export async function askSubjects(dialog: Dialog, realm: string): Promise<RealmSubject[]> {
+/** Asks for users and groups with a separate login. `isServed`: its node is enough, over the tailnet. */
+export async function askSubjects(dialog: Dialog, realm: string, isServed: boolean): Promise<RealmSubject[]> {
   const subjects = (text: string) =>
     text === none ? [] : text.split(",").filter((part) => part.trim() !== "").map(subjectFrom);
   return subjects(
     await dialog.text({
-      message:
-        "Who uses it? Users or group:NAME, separated by commas, or none: then it is for people to whom you give a kubeconfig",
+      message: `Who uses it? Users or group:NAME of this cluster, separated by commas, or none: then it is for ${
+        withoutSubjects(isServed)
+      }`,
       preset: none,
       check: (text) => sentenceOn("It", subjectsProblem(subjects(text), realm)),
     }),

@@ -45,6 +45,8 @@ interface Asked extends TerminalOptions {
   nodes?: readonly ReturnType<typeof node>[];
   /** Nodes that are realms. */
   realms?: readonly string[];
+  /** Name of the operator's first node, if it has a sidecar. */
+  hostname?: string;
   args?: readonly string[];
   /** True if the cluster doesn't answer, and Ctrl-C is pressed then. */
   isInterrupted?: true;
@@ -59,7 +61,7 @@ interface Posted {
 /** Runs the command with a list of nodes; returns what a person saw, and the realms that were posted. */
 async function add(
   answers: readonly Answer[],
-  { nodes = few, realms = ["bob-home"], args = [], isInterrupted, ...more }: Asked = {},
+  { nodes = few, realms = ["bob-home"], hostname, args = [], isInterrupted, ...more }: Asked = {},
 ): Promise<Seen & { posted: Posted[] }> {
   const posted: Posted[] = [];
   const file = await Deno.makeTempFile();
@@ -92,6 +94,22 @@ async function add(
         return Response.json(body, { status: 201 });
       },
       [`${group}/superentities`]: { metadata: { resourceVersion: "9" }, items: [] },
+      ...(hostname === undefined ? {} : {
+        "/apis/apps/v1/namespaces/keystone-system/statefulsets/keystone-operator": {
+          metadata: { name: "keystone-operator" },
+          spec: {
+            template: {
+              spec: {
+                containers: [
+                  { name: "operator" },
+                  { name: "front", env: [{ name: "KEYSTONE_TAILNET_LISTEN", value: "127.0.0.1:8443" }] },
+                  { name: "tailscaled", env: [{ name: "TS_HOSTNAME", value: hostname }] },
+                ],
+              },
+            },
+          },
+        },
+      }),
     }, async (kubeconfig) => {
       const seen = await keystoneOnTerminal(kubeconfig, ["realm", "add", "-f", file, ...args], answers, {
         ...more,
@@ -338,5 +356,18 @@ Deno.test({
     assertNothing(await add([[/^(?!.*Which node).*Create this realm\?/, interrupt]], { args }));
     const { code, posted } = await add([], { args: [...args, "--yes"] });
     assert.deepEqual([code, posted.length], [0, 1]);
+  },
+});
+
+Deno.test({
+  name: "Enter on everything where the operator's own nodes are online: the neighbor's node, not one of them",
+  ignore,
+  async fn() {
+    const nodes = [node("alice-ha"), node("alice-ha-1"), node("zoe-home")];
+    const { code, posted, text } = await add(enters, { nodes, hostname: "alice-ha", realms: [] });
+    assert.equal(code, 0, text);
+    assert.equal(posted[0]!.spec.identity, `zoe-home.${suffix}`);
+    assert.match(text, /alice-ha-1\.\S+ \(online, this cluster, linux\)/);
+    assert.match(text, /People: those at its node, over the tailnet, and those to whom you give a kubeconfig/);
   },
 });

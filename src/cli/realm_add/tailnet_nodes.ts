@@ -10,7 +10,8 @@ import type { Io } from "../io.ts";
 export interface TailnetNodes {
   /** Those that can be a realm's node: they have a name and an ID. */
   nodes: readonly TailnetPeer[];
-  connectionType: RealmSpec["connectionType"];
+  /** Kind of the control server, if the source names it. */
+  connectionType?: RealmSpec["connectionType"];
 }
 
 /** Socket of a tailscaled that runs on this machine as packages install it. */
@@ -61,9 +62,7 @@ function nodesOfStatus(status: TailscaleStatus, where: string, controlURL?: stri
       // Without MagicDNS a name has no domain, and can't be an identity.
       .filter(({ dnsName, tags }) => dnsName.includes(".") && !tags?.includes(mullvad)),
     // The output of `tailscale status` has no URL.
-    connectionType: controlURL === undefined
-      ? connectionTypeOf(status.MagicDNSSuffix ?? "")
-      : controlServerKind(controlURL),
+    ...(controlURL === undefined ? {} : { connectionType: controlServerKind(controlURL) }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** A grant, as an administrator sees it in its status and a guest in the guide. */
 import type { Condition } from "../../api/mod.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+import { uninstalledReason } from "../grant/termination.ts";
 import { quotaKey } from "../resources/quota_lists.ts";
 import { fewOf, type Problem, type Report, type ReportFinding, sentence } from "./finding.ts";
 import { podRooms, roomText } from "./pod_room.ts";
@@ -43,6 +44,10 @@ export const problemConditions = (conditions: readonly Condition[]): Condition[]
     (negative.has(type) ? status === "True" : status !== "True")
   );
 
+/** Reports whether Keystone was uninstalled after the conditions were written. */
+export const isUninstalled = (conditions: readonly Pick<Condition, "type" | "reason">[]): boolean =>
+  conditions.some(({ type, reason }) => type === "Ready" && reason === uninstalledReason);
+
 export function grantReport(grant: GrantView, world: ReportWorld): Report {
   const { phase, message, ends, conditions } = grant;
   const isActive = phase === "Active";
@@ -71,7 +76,9 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
     });
   }
   if (grant.partner) chain.push(grant.partner);
-  for (const { type, status, reason, message } of conditions) {
+  // What nobody checks any more is left out.
+  const isWatched = !isUninstalled(conditions);
+  for (const { type, status, reason, message } of isWatched ? conditions : []) {
     if (type === "Ready" || message === grant.message || message === grant.notice) continue;
     const good = negative.has(type) ? status !== "True" : status === "True" || isWithoutNodes({ type, status });
     if (good && negative.has(type)) continue;
@@ -81,7 +88,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
   }
   chain.push(...amounts.map(({ finding }) => finding));
   if (isActive) chain.push(...roomFindings(world));
-  if (!isActive && !isOver) {
+  if (!isActive && !isOver && isWatched) {
     for (const [key, given] of Object.entries(grant.granted)) {
       chain.push({ what: key, status: "ok", message: `${given} granted.` });
     }
