@@ -98,3 +98,30 @@ Deno.test("a container's realm: flags before the environment, the last one count
     assert.equal(realmOfContainer({ name: "operator", ...container }), expected, JSON.stringify(container));
   }
 });
+
+Deno.test("a created grant: how to give access, with the node where a tailnet server runs; after a warning, its state", async () => {
+  const path = `${apps}/statefulsets/keystone-operator`;
+  const containers = [
+    { name: "operator", env: [{ name: "KEYSTONE_REALM", value: "alice-home" }] },
+    { name: "front", env: [{ name: "KEYSTONE_TAILNET_LISTEN", value: "127.0.0.1:8443" }] },
+    { name: "tailscaled", env: [{ name: "TS_HOSTNAME", value: "alice-ha" }] },
+  ];
+  const served = { [path]: { metadata: {}, spec: { template: { spec: { containers } } } } };
+  const created = async (to: string, more: WrittenAnswers) => {
+    const words = ["grant", "create", "x", "--to", to, "--cpu", "1", "--memory", "1Gi"];
+    const { code, out, err } = await answeredCommand(words, { ...answers, ...more });
+    assert.equal(code, 0, err);
+    return out.split("\n").slice(2);
+  };
+  const kubeconfig = "keystone realm kubeconfig bob-home";
+  assert.deepEqual(await created("bob-home", served), [
+    "See it: keystone grant list x",
+    "Give bob-home access over the tailnet, on its node: keystone use alice-ha",
+    `On other machines, with a kubeconfig from you: ${kubeconfig}`,
+  ]);
+  assert.deepEqual(await created("bob-home", { [path]: named("alice-home") }), [
+    "See it: keystone grant list x",
+    `Give bob-home access: ${kubeconfig}`,
+  ]);
+  assert.deepEqual(await created("nobody", served), ["It was warned of. See its state: keystone explain grant x"]);
+});
