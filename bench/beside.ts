@@ -149,6 +149,11 @@ async function restarted(
   const log = await AuditLog.fromNow(lab.auditLog);
   const began = performance.now();
   await using operator = await start();
+  // A process that hasn't begun yet is at rest too.
+  await poll("the operator has read the Grants", async () => {
+    await log.read();
+    return log.exchanges.some((exchange) => own(exchange) && exchange.what === "grants") || "it has not";
+  }, { withinMs: 120_000 });
   const rested = await atRest(operator.pid, 900_000);
   await log.read();
   const exchanges = log.exchanges.filter(own);

@@ -20,6 +20,24 @@ Deno.test("serving certificates: valid: unchanged", async () => {
   assert.equal((await certificatesAt(certificates, hosts, now + 50 * day)).certificates, certificates);
 });
 
+Deno.test("serving certificates: valid for all kinds of names: unchanged", async () => {
+  const all = { dns: ["a.svc", "a.svc.cluster.local"], ip: ["10.0.0.1", "fd00::1", "::ffff:102:304"] };
+  const { certificates } = await certificatesAt(undefined, all, now);
+  assert.equal((await certificatesAt(certificates, all, now)).certificates, certificates);
+});
+
+Deno.test("serving certificates: the library that makes them isn't loaded for valid ones", async () => {
+  const graph = new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", new URL("serving_certificates.ts", import.meta.url).pathname],
+  });
+  const { modules } = JSON.parse(new TextDecoder().decode((await graph.output()).stdout)) as {
+    modules: { specifier: string; dependencies?: { specifier: string; isDynamic?: boolean }[] }[];
+  };
+  const loaded = modules.find(({ specifier }) => specifier.endsWith("/serving_certificates.ts"))!.dependencies!
+    .filter(({ isDynamic }) => !isDynamic).map(({ specifier }) => specifier);
+  assert.deepEqual(loaded, ["node:crypto"]);
+});
+
 Deno.test("serving certificates: at the returned instant: renewed by the same authority", async () => {
   const first = await certificatesAt(undefined, hosts, now);
   const before = await certificatesAt(first.certificates, hosts, first.wakeAt - 1);
