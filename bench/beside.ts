@@ -90,7 +90,7 @@ async function beside(
     const [ours, theirs] = [turns.ours.at(-1)!, turns.peer.at(-1)!].map(({ grantsPerSecond }) => grantsPerSecond);
     say(`round ${round} of ${rounds}: ${ours!.toFixed(1)} grants/s, the other operator ${theirs!.toFixed(1)}`);
   }
-  return { grants: grantsIn(shape), ...compared(turns.ours, turns.peer) };
+  return { grants: grantsIn(shape), ...besideFigures(turns.ours, turns.peer) };
 }
 
 /** Creates the Realms, lets an operator write their status, and then creates the Grants. */
@@ -177,7 +177,7 @@ async function assertEnforced(lab: Lab, shape: BenchShape): Promise<void> {
 }
 
 /** Summarizes the turns, and ours divided by the other operator's in the same round. */
-export function compared(ours: readonly Turn[], peer: readonly Turn[]): Figures {
+export function besideFigures(ours: readonly Turn[], peer: readonly Turn[]): Figures {
   const ratio = (figure: (turn: Turn) => number) =>
     summary(ours.map((turn, round) => figure(turn) / figure(peer[round]!)));
   return {

@@ -8,8 +8,8 @@ import { freePorts } from "../../tests/lab/ports.ts";
 
 /** The lender's realm, and those of its guests. */
 export const lender = "alice-home";
-export const guests = ["bob-home", "carol-home"] as const;
-export type Guest = (typeof guests)[number];
+export const servedRealms = ["bob-home", "carol-home"] as const;
+export type ServedRealm = (typeof servedRealms)[number];
 /** The guest whose login is also one of the lender's people. */
 export const viewer = "carol-home";
 
@@ -53,7 +53,7 @@ export class ServedTailnet implements AsyncDisposable {
   }
 
   /** Waits until this guest is served. */
-  async serves(realm: Guest): Promise<void> {
+  async serves(realm: ServedRealm): Promise<void> {
     const { ipv4 } = this.lab.realms[lender]!;
     await poll(`${realm} is served`, async () => {
       const said = await getAs(this.lab.realms[realm]!.socket, ipv4, this.port, "/k8s", ipv4);
@@ -72,7 +72,7 @@ export class ServedTailnet implements AsyncDisposable {
 
   /** Opens a stream as a guest. */
   async stream(
-    realm: Guest,
+    realm: ServedRealm,
     path: string,
     { headers, onText }: { headers?: Record<string, string>; onText?: (text: string) => void } = {},
   ): Promise<TailnetStream> {
@@ -82,7 +82,7 @@ export class ServedTailnet implements AsyncDisposable {
   }
 
   /** Opens watches of a guest's ConfigMaps. */
-  async watches(count: number, realm: Guest): Promise<TailnetStream[]> {
+  async watches(count: number, realm: ServedRealm): Promise<TailnetStream[]> {
     const path = `/k8s/${realm}/api/v1/namespaces/guest-${realm}/configmaps?watch=true`;
     const all: TailnetStream[] = [];
     while (all.length < count) {

@@ -9,7 +9,7 @@ import { columns, distribution, summary } from "../statistics.ts";
 import { addedLatency, type Latencies } from "./added_latency.ts";
 import { lastCut } from "./last_cut.ts";
 import { type PageTimes, pageTimes } from "./page_times.ts";
-import { guests, lender, ServedTailnet, viewer } from "./served_tailnet.ts";
+import { lender, servedRealms, ServedTailnet, viewer } from "./served_tailnet.ts";
 
 const shape = { realms: 10, grantsEach: 100 };
 
@@ -38,11 +38,11 @@ function added({ served, raw }: Latencies): Record<"p50" | "p99" | "ratio", numb
 }
 
 async function measured({ rounds, say }: EfficiencyRun) {
-  await using lab = await startLab({ realms: [lender, ...guests], fastControllers: true });
+  await using lab = await startLab({ realms: [lender, ...servedRealms], fastControllers: true });
   using cluster = await prepared(lab);
   await installed(lab, "base", "webhook");
   await cluster.realms.create(realmOf(lender, { people: [{ login: viewer }] }));
-  for (const realm of guests) await cluster.realms.create(realmOf(realm));
+  for (const realm of servedRealms) await cluster.realms.create(realmOf(realm));
   await cluster.grants.create(grantOf({ name: "to-carol-home", to: "carol-home" }));
   await createShape(cluster, shape);
   const latencies: Latencies[] = [];
@@ -52,8 +52,8 @@ async function measured({ rounds, say }: EfficiencyRun) {
     await using served = await ServedTailnet.start(lab);
     const grant = `to-bob-home-${round}`;
     await cluster.grants.create(grantOf({ name: grant, to: "bob-home" }));
-    for (const realm of guests) await served.serves(realm);
-    await served.shows(`${grantsIn(shape) + guests.length} grants in force`);
+    for (const realm of servedRealms) await served.serves(realm);
+    await served.shows(`${grantsIn(shape) + servedRealms.length} grants in force`);
     say(`round ${round} of ${rounds}: latency`);
     latencies.push(await addedLatency(served));
     say(`round ${round} of ${rounds}: the page`);

@@ -25,7 +25,7 @@ export async function licensesText(packages: readonly BundledPackage[]): Promise
   for (const { name, version, folder } of packages) {
     const files: string[] = [];
     for await (const entry of Deno.readDir(folder)) {
-      if (entry.isFile && /^(licen[cs]e|notice|copying)/i.test(entry.name)) files.push(entry.name);
+      if (entry.isFile && /^(license|licence|notice|copying)/i.test(entry.name)) files.push(entry.name);
     }
     if (files.length === 0) throw new Error(`${name} ${version} has no file with its license.`);
     const texts = await Promise.all(files.sort().map((file) => Deno.readTextFile(`${folder}/${file}`)));

@@ -4,7 +4,8 @@ import { type ApproverWorld, planApprover } from "../core/superentity/plan_appro
 import { defineLoop } from "../engine/loop.ts";
 import { concernsParties, concernsPolicies } from "./concerns.ts";
 import type { Context } from "./context.ts";
-import { poolingOf, realmNamed } from "./pools.ts";
+import { realmNamed } from "./grantees.ts";
+import { poolingOf } from "./pools.ts";
 import { keyIn, realmsOf } from "./stores.ts";
 import { onStore } from "./sources.ts";
 

@@ -1,9 +1,8 @@
 /** Last pool allocations by the superentity loop, and their enforcement by the guest loop. */
 import { isDeepStrictEqual } from "node:util";
-import type { RealmStatus } from "../api/mod.ts";
-import type { GrantFacts, LocalRealm, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
+import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
 import { type Fault, Faults } from "../core/faults.ts";
-import { granteeFrom, type Pooling } from "../core/grant/parties.ts";
+import type { Pooling } from "../core/grant/parties.ts";
 import { largerList, shown } from "../core/resources/quota_lists.ts";
 import type { ResourceList } from "../core/resources/resource_list.ts";
 import type { Entitlement } from "../core/guest/entitlement.ts";
@@ -11,12 +10,9 @@ import { ownershipOf } from "../core/guest/namespace/ownership.ts";
 import type { GuestPlan } from "../core/guest/plan_guest.ts";
 import { sameQuantities } from "../core/resources/same_quantities.ts";
 import type { GuestWorld } from "../core/guest/guest_world.ts";
-import { entityConflict, realmConflict } from "../core/superentity/conflict.ts";
-import { memberSubjects } from "../core/superentity/consent.ts";
 import type { PoolPlan } from "../core/superentity/plan_pool.ts";
 import { Feed } from "../engine/triggers.ts";
-import type { Stores } from "./stores.ts";
-import type { Unwritten } from "./unwritten.ts";
+import { entityNamed, granteeNamed, type GranteeSources } from "./grantees.ts";
 
 const nothing: ResourceList = new Map();
 
@@ -114,23 +110,8 @@ const counts = ({ quota }: GuestWorld, { hard }: GuestPlan): boolean =>
   hard !== undefined && quota !== undefined && !quota.scoped &&
   sameQuantities(quota.specHard, shown(hard)) && sameQuantities(quota.statusHard, shown(hard));
 
-export interface PartySources {
-  stores: Pick<Stores, "realms" | "superEntities">;
+export interface PartySources extends GranteeSources {
   pools: Pools;
-  local: () => LocalRealm;
-  /** Absent: every decided status is written. */
-  unwritten?: { realms: Pick<Unwritten<RealmStatus>, "decided"> };
-}
-
-/** Sources of grantees. */
-export type GranteeSources = Omit<PartySources, "pools">;
-
-/** Returns the SuperEntity of this name unless its name conflicts with a Realm. */
-export function entityNamed(sources: GranteeSources, name: string): SuperEntityFacts | undefined {
-  const { stores, local } = sources;
-  const entity = stores.superEntities.get(name);
-  if (!entity || entityConflict(entity, stores.realms.get(name), local())) return undefined;
-  return { ...entity, subjects: memberSubjects(entity, (member) => realmNamed(sources, member)) };
 }
 
 /** Returns the SuperEntities as grants see them. */
@@ -147,23 +128,6 @@ export function poolingOf(sources: PartySources): Pooling {
       };
     },
   };
-}
-
-/** Returns the Realm of this name unless its name conflicts with a SuperEntity. */
-export function realmNamed({ stores, local, unwritten }: GranteeSources, name: string): RealmFacts | undefined {
-  const stored = stores.realms.get(name);
-  const realm = stored && unwritten ? unwritten.realms.decided(stored) : stored;
-  const entity = realm && stores.superEntities.get(name);
-  return entity && realmConflict(realm, entity, local()) ? undefined : realm;
-}
-
-/** Returns the grantee of this name: a Realm or a SuperEntity. */
-export function granteeNamed(sources: GranteeSources, name: string): RealmFacts | undefined {
-  return granteeFrom(
-    realmNamed(sources, name),
-    entityNamed(sources, name),
-    (member) => realmNamed(sources, member),
-  );
 }
 
 /**

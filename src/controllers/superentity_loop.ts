@@ -10,7 +10,8 @@ import { type Applicant, planPool } from "../core/superentity/plan_pool.ts";
 import { defineLoop } from "../engine/loop.ts";
 import { entitiesWith } from "./concerns.ts";
 import type { Context } from "./context.ts";
-import { granteeNamed, type PartySources, poolingOf, realmNamed } from "./pools.ts";
+import { granteeNamed, realmNamed } from "./grantees.ts";
+import { type PartySources, poolingOf } from "./pools.ts";
 import type { EnforcementCache } from "./enforcement_cache.ts";
 import { onStore, self } from "./sources.ts";
 

@@ -252,7 +252,7 @@ Deno.test("guests' kubectl over the tailnet", {
     t,
     "another user of the lender's machine floods: new guests are served, and tailscaled answers",
     async () => {
-      // Without root this test has one user only, and tailscaled's own user isn't told apart.
+      // Without root this test has one user only, and tailscaled's own user isn't distinguished.
       if (Deno.uid() !== 0) return;
       const connects = `while :; do for i in {1..500}; do : <> /dev/tcp/127.0.0.1/${port}; done; echo 500; done`;
       const options: Deno.CommandOptions = {

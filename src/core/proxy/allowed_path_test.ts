@@ -233,12 +233,15 @@ Deno.test("100,000 random paths: each that is allowed is the guest's in the API 
   for (const count of Object.values(kinds)) assert.ok(count > 1000, JSON.stringify(kinds));
 });
 
+/** "=" and "," as a URL has them. */
+const [is, and] = ["%3D", "%2C"];
+
 for (
   const [path, query] of [
-    ["grants", "fieldSelector=metadata.name%3Dalice-to-bob"],
-    ["grants", "allowWatchBookmarks=true&fieldSelector=metadata.name%3Dmore&resourceVersion=7&watch=true"],
+    ["grants", `fieldSelector=metadata.name${is}alice-to-bob`],
+    ["grants", `allowWatchBookmarks=true&fieldSelector=metadata.name${is}more&resourceVersion=7&watch=true`],
     ["grants", "fieldSelector=metadata.name=more"],
-    ["realms", "fieldSelector=metadata.name%3Dbob&limit=500"],
+    ["realms", `fieldSelector=metadata.name${is}bob&limit=500`],
   ] as const
 ) {
   Deno.test(`own object by name: ${path}?${query}: allowed to read`, () => {
@@ -251,19 +254,19 @@ for (
   const [path, query] of [
     ["grants", ""],
     ["grants", "watch=true"],
-    ["grants", "fieldSelector=metadata.name%3Dalice-to-carol"],
-    ["grants", "fieldSelector=metadata.name%3Dalice-to-bob%2Cspec.x%3D1"],
-    ["grants", "fieldSelector=metadata.name!%3Dmore"],
-    ["grants", "fieldSelector=metadata.name%3D%3Dmore"],
-    ["grants", "fieldSelector=metadata.name%3Dmore&fieldSelector="],
-    ["grants", "fieldSelector=&fieldSelector=metadata.name%3Dmore"],
-    ["grants", "fieldSelector=metadata.name%3Dmore&%66ieldSelector=a"],
-    ["grants", "fieldSelector=metadata.name%3Dmore;x=1"],
-    ["grants", "labelSelector=metadata.name%3Dmore"],
-    ["grants", "fieldSelector=metadata.name%3Dbob"],
-    ["realms", "fieldSelector=metadata.name%3Dalice"],
-    ["realms", "fieldSelector=metadata.name%3Dmore"],
-    ["superentities", "fieldSelector=metadata.name%3Dbob"],
+    ["grants", `fieldSelector=metadata.name${is}alice-to-carol`],
+    ["grants", `fieldSelector=metadata.name${is}alice-to-bob${and}spec.x${is}1`],
+    ["grants", `fieldSelector=metadata.name!${is}more`],
+    ["grants", `fieldSelector=metadata.name${is}${is}more`],
+    ["grants", `fieldSelector=metadata.name${is}more&fieldSelector=`],
+    ["grants", `fieldSelector=&fieldSelector=metadata.name${is}more`],
+    ["grants", `fieldSelector=metadata.name${is}more&%66${"fieldSelector".slice(1)}=a`],
+    ["grants", `fieldSelector=metadata.name${is}more;x=1`],
+    ["grants", `labelSelector=metadata.name${is}more`],
+    ["grants", `fieldSelector=metadata.name${is}bob`],
+    ["realms", `fieldSelector=metadata.name${is}alice`],
+    ["realms", `fieldSelector=metadata.name${is}more`],
+    ["superentities", `fieldSelector=metadata.name${is}bob`],
   ] as const
 ) {
   Deno.test(`${path}?${query}: refused`, () => {

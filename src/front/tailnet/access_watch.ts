@@ -1,7 +1,7 @@
 /** Follows the access of realms' guests: by changes of the objects that it depends on, and by this process's clock. */
 import type { Clock, Timer } from "../../../lib/clock/mod.ts";
 import type { Settings } from "../../api/mod.ts";
-import { entityNamed, granteeNamed } from "../../controllers/pools.ts";
+import { entityNamed, granteeNamed } from "../../controllers/grantees.ts";
 import { keyIn, type Stores } from "../../controllers/stores.ts";
 import type { GrantFacts, LocalRealm } from "../../core/facts.ts";
 import type { Pooling } from "../../core/grant/parties.ts";

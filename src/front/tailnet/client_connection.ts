@@ -103,7 +103,7 @@ export class ClientConnection {
     const { ask, callerOf, seat, follow } = this.#parts;
     const answer = await ask(this.#address, this.#end.signal);
     if ("refused" in answer) {
-      // A few connections are told why; the others of a flood end at once, so that they take no places.
+      // A few connections get the reason; the others of a flood end at once, so that they take no places.
       this.#giveBack = seat("", true);
       if (!this.#giveBack) {
         this.#parts.refused("unknown");

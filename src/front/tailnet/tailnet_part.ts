@@ -4,7 +4,7 @@ import type { RestClient, ServerTime } from "../../../lib/kubernetes/mod.ts";
 import { CertificateKeeper, LocalClient } from "../../../lib/tailscale/mod.ts";
 import type { Settings } from "../../api/mod.ts";
 import type { TailnetPlace } from "../../config.ts";
-import { granteeNamed } from "../../controllers/pools.ts";
+import { granteeNamed } from "../../controllers/grantees.ts";
 import type { Stores } from "../../controllers/stores.ts";
 import type { LocalRealm } from "../../core/facts.ts";
 import { type Caller, callerOf } from "../../core/people/caller.ts";

@@ -21,7 +21,7 @@ const authorityMs = 3650 * day;
 const servingMs = 90 * day;
 
 /** Makes an authority, valid from `now` (epoch milliseconds); returns PEM texts. */
-export async function makeAuthority(now: number): Promise<{ certificate: string; key: string }> {
+export async function makeWebhookAuthority(now: number): Promise<{ certificate: string; key: string }> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),

@@ -44,7 +44,7 @@ export async function certificatesAt(
   let state = present && read(present);
   let certificates = present;
   if (!state || !isValid(state.authorities[0]!, now)) {
-    const authority = await (await makers()).makeAuthority(now);
+    const authority = await (await makers()).makeWebhookAuthority(now);
     certificates = { authorities: authority.certificate, authorityKeys: authority.key, certificate: "", key: "" };
     state = read(certificates)!;
   }
@@ -54,7 +54,7 @@ export async function certificatesAt(
     const authorities = [next!, signing!, ...state.authorities.slice(2)].filter((each) => isValid(each, now));
     certificates = { ...certificates!, authorities: pem(authorities), authorityKeys: keys[1]! };
   } else if (keys.length === 1 && now >= twoThirds(signing!)) {
-    const made = await (await makers()).makeAuthority(now);
+    const made = await (await makers()).makeWebhookAuthority(now);
     const others = state.authorities.slice(1).filter((each) => isValid(each, now));
     certificates = {
       ...certificates!,
