@@ -70,6 +70,9 @@ async function bundle(source: string, folder: string, name: string): Promise<Bun
   ], root);
   const { sources } = JSON.parse(await Deno.readTextFile(`${path}.map`)) as { sources: string[] };
   await Deno.remove(`${path}.map`);
+  // Names of modules in the bundle contain the path of this machine's cache and the registry's host.
+  const text = await Deno.readTextFile(path);
+  await Deno.writeTextFile(path, text.replaceAll(/(?:\.\.\/)+[^"\n]*?\/npm\/[^/"\n]+\//g, "npm/"));
   return packagesOf(sources, folder);
 }
 
