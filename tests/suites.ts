@@ -82,6 +82,8 @@ export const suites: Suite[] = [
       "tests/api/superentity_api_test.ts",
       "tests/api/termination_test.ts",
       "tests/api/upgrade_test.ts",
+      "tests/faults/local_api_proxy_test.ts",
+      "tests/faults/proxy_test.ts",
       "tests/lab/node_test.ts",
     ],
     lab: ["kubernetes", "tailnet", "policy", "helm", "kubeconform"],

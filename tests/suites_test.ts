@@ -19,7 +19,7 @@ function testFiles(paths: string[]): Map<string, string> {
 /** Bounds below this one hold only on an idle machine. */
 const shortMs = 2000;
 const waits =
-  /\bwithinMs(?: =|:) ([\d_]+)|(?:\b(?:eventually|says|grantIn|phase|becomes|enforces|draining)\(.*|^ *\}), ([\d_]+)\)(?=;|,?$)/gm;
+  /\b(?:withinMs|timeoutMs)(?: =|:) ([\d_]+)|(?:\b(?:eventually|says|grantIn|phase|becomes|enforces|draining)\(.*|^ *\}), ([\d_]+)\)(?=;|,?$)/gm;
 const comparisons = /(?:\.now\(\)|\blate|\btook\w*)[^\n;{]*? <=? ([\d_]+)\b/g;
 
 /** Returns the waits and assertions of a test that allow less than {@link shortMs}. */
@@ -31,6 +31,7 @@ const shortBounds = (text: string): string[] =>
 Deno.test("short bounds: found in waits and in assertions", () => {
   const text = [
     'await poll("x", f, { withinMs: 1000 });',
+    "new LocalClient({ socket, timeoutMs: 1000 });",
     'await cluster.grantIn("Active", "a", 1_900);',
     'await eventually("x", async () => await f(1), 1999);',
     'await eventually("x", async () => {\n  }, 1000);',

@@ -89,7 +89,7 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
     ...(end.unfinished ? { unclear: "Its roll-out has too many steps." } : {}),
     claims: noClaims,
     // While it is paused, the pods of other templates are to come.
-    ...(paused && failure !== undefined ? { obstacle: failure } : {}),
+    ...(paused && failure !== undefined && added.slice(1).some((count) => count > 0) ? { obstacle: failure } : {}),
     warnings: [
       ...(paused ? ["It is paused: no pod changes until spec.paused is false."] : []),
       ...(complete && most > replicas

@@ -69,7 +69,9 @@ export class TailnetPart {
   /** Callers by identity, until a Realm or a SuperEntity changes. */
   #callers = new WeakMap<TailnetIdentity, Caller>();
   #place: NodePlace = { is: "closed", reason: "tailscaled has not reported its state yet" };
-  #stopListening: (() => void)[] = [];
+  #stopListening: (() => Promise<void>)[] = [];
+  /** The last call of `#listen`. */
+  #listening: Promise<void> = Promise.resolve();
   /** Addresses and certificate of the open listeners; empty: there is none. */
   #listensAt = "";
   /** Monotonic time from which plain HTTP is served without a certificate. */
@@ -145,13 +147,16 @@ export class TailnetPart {
     if (obstacle !== undefined) log.warn("The tailnet server is closed: {reason}", { reason: obstacle });
     else {
       const watching = Promise.all([this.#identities.run(signal), this.#certificates.run(signal)]);
-      this.#certificates.onChange(() => this.#listen());
+      this.#certificates.onChange(() => {
+        if (this.#place.is !== "closed") void this.#listen();
+      });
       while (!signal.aborted) {
         await this.#look(signal);
         await sleep(clock, this.#listensAt === "" ? retryMs : lookMs, signal);
       }
       await Promise.all([watching, this.#server.stop(graceMs)]);
     }
+    await this.#listening;
     await this.#server.stop(0);
     this.#access[Symbol.dispose]();
     this.#client[Symbol.dispose]();
@@ -199,12 +204,9 @@ export class TailnetPart {
       if (this.#listensAt === "") this.#say(said.replace(/\.$/, ""));
       return;
     }
-    if (this.#place.is === "closed") {
-      this.#close();
-      this.#say(this.#place.reason);
-    } else if (await this.#isCertificateAwaited(signal)) {
+    if (this.#place.is !== "closed" && await this.#isCertificateAwaited(signal)) {
       this.#say(`it waits for the certificate of ${this.#place.dnsName}: ${this.#certificates.problem}`);
-    } else this.#listen();
+    } else await this.#listen();
   }
 
   /** Reports whether the tailnet has certificates and the first one may still come: the scheme should not change soon. */
@@ -217,18 +219,26 @@ export class TailnetPart {
     return domains.length > 0 && this.#certificates.current === undefined;
   }
 
-  #listen(): void {
+  /** Listens as the place and the certificate are. Calls follow each other. Never rejects. */
+  #listen(): Promise<void> {
+    return this.#listening = this.#listening.then(() => this.#listenNow());
+  }
+
+  async #listenNow(): Promise<void> {
     const { place: { port }, log } = this.#options;
-    if (this.#place.is === "closed") return;
+    if (this.#place.is === "closed") {
+      await this.#close();
+      return this.#say(this.#place.reason);
+    }
     const { addresses, dnsName } = this.#place;
     const keys = this.#certificates.current;
     const at = [...addresses, keys?.certificate ?? ""].join();
     if (this.#listensAt === at) return;
-    this.#close();
+    await this.#close();
     try {
       for (const hostname of addresses) this.#stopListening.push(this.#server.listen({ hostname, port }, keys).stop);
     } catch (error) {
-      this.#close();
+      await this.#close();
       const said = error instanceof Error ? error.message : String(error);
       return this.#say(`port ${port} of ${addresses.join(" and ")} can't be opened: ${said.replace(/\.$/, "")}`);
     }
@@ -242,10 +252,9 @@ export class TailnetPart {
     });
   }
 
-  #close(): void {
-    for (const stop of this.#stopListening) stop();
-    this.#stopListening = [];
+  async #close(): Promise<void> {
     this.#listensAt = "";
+    await Promise.all(this.#stopListening.splice(0).map((stop) => stop()));
   }
 
   #say(reason: string): void {

@@ -55,11 +55,15 @@ export class TailnetServer implements AsyncDisposable {
   }
 
   /**
-   * Listens at an address. Returns the port, and a function that stops listening; open connections continue.
+   * Listens at an address. Returns the port, and a function that stops listening; open connections continue. It resolves
+   * once the port is free.
    *
    * @throws if the port can't be opened
    */
-  listen(address: { hostname: string; port: number }, keys?: TailnetKeyPair): { port: number; stop: () => void } {
+  listen(
+    address: { hostname: string; port: number },
+    keys?: TailnetKeyPair,
+  ): { port: number; stop: () => Promise<void> } {
     const listener = keys
       ? Deno.listenTls({ ...address, cert: keys.certificate, key: keys.key, alpnProtocols: ["http/1.1"] })
       : Deno.listen(address);
@@ -70,7 +74,7 @@ export class TailnetServer implements AsyncDisposable {
   /** Ends idle connections at once, and others with their request, at the latest after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
-    for (const listener of this.#listeners.keys()) this.#stopListening(listener);
+    for (const listener of this.#listeners.keys()) void this.#stopListening(listener);
     for (const each of this.#connections.keys()) each.finish();
     const late = setTimeout(() => this.#parts.streams.end(), graceMs);
     const later = setTimeout(() => {
@@ -86,10 +90,12 @@ export class TailnetServer implements AsyncDisposable {
     return this.stop(0);
   }
 
-  #stopListening(listener: Deno.Listener): void {
+  async #stopListening(listener: Deno.Listener): Promise<void> {
     try {
       listener.close();
     } catch { /* it has stopped already */ }
+    // Until then the call that accepts holds the port.
+    await this.#listeners.get(listener);
   }
 
   async #accept(listener: Deno.Listener, isSecure: boolean): Promise<void> {

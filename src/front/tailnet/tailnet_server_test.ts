@@ -517,7 +517,7 @@ Deno.test("with a certificate: HTTPS, also after another certificate has replace
   };
   const first = made.server.listen({ hostname: "127.0.0.1", port: 0 }, await pair());
   assert.equal(await get(first.port), "alice-home");
-  first.stop();
+  await first.stop();
   made.server.listen({ hostname: "127.0.0.1", port: first.port }, await pair());
   assert.equal(await get(first.port), "alice-home");
   using fresh = Deno.createHttpClient({ caCerts: [authority.certificate] });
