@@ -484,7 +484,7 @@ Deno.test("a paused Deployment whose ReplicaSet's pods are refused: the refusal 
   assert.match(refused.message, /less than or equal to cpu limit/);
   // Nothing follows from it once no pod is wanted.
   const scaled = deployment({ replicas: 0, paused: true, template: template("500m") });
-  const none = { ...given("Pod \"web-1-x\" is invalid"), after: scaled };
+  const none = { ...given('Pod "web-1-x" is invalid'), after: scaled };
   assert.equal(judge(none, around([cpu("4", "0")])).fits, true);
   // A refusal for room is judged by the room that there is.
   assert.equal(
