@@ -79,6 +79,7 @@ function isOwnList(path: string, query: string, { realm, grants }: PathScope): b
 }
 
 const served = ({ realm, namespace }: PathScope): string =>
-  `for the realm ${realm} these are: discovery, the namespace ${namespace}, and its own Realm and Grants by name.`;
+  `for the realm ${realm} these are: discovery, the namespace ${namespace}, and its own Realm and Grants by name, ` +
+  "if a role of the lender allows it.";
 
 const shown = (text: string): string => text.length > 100 ? `${text.slice(0, 100)}…` : text;

@@ -146,7 +146,7 @@ Deno.test("path that is refused: the sentence names what is served", () => {
   assert.equal(
     refusedPath("GET", "/api/v1/namespaces/kube-system/pods", bob),
     "The namespace kube-system is not served here; for the realm bob these are: discovery, the namespace guest-bob, and " +
-      "its own Realm and Grants by name.",
+      "its own Realm and Grants by name, if a role of the lender allows it.",
   );
 });
 
