@@ -277,16 +277,25 @@ function missingClaims(view: NamespaceView): MissingPart[] {
 }
 
 /**
- * Returns a ReplicaSet whose pods were refused and have room by now. Its controller tries them again after a delay that
- * doubles at each refusal, from 5 ms to 1,000 s (DefaultTypedControllerRateLimiter), or as soon as the ReplicaSet changes.
+ * Returns a ReplicaSet or ReplicationController whose pods were refused and have room by now. Their controller tries
+ * them again after a delay that doubles at each refusal, from 5 ms to 1,000 s (DefaultTypedControllerRateLimiter), or as soon
+ * as the object changes.
  */
-function delayedSet(view: NamespaceView): WatchedObject | undefined {
+function delayedSet(view: NamespaceView): DelayedSet | undefined {
   if (!isSettled(view) || miscountedQuota(view) !== undefined) return undefined;
-  return view.of("ReplicaSet").find((set) => {
-    const refusal = view.refusals.get(set.metadata.uid);
-    return activePodsOf(view, set).length < set.spec.replicas && refusal !== undefined &&
-      hasRoomNow(view, refusal.message);
-  });
+  return (["ReplicaSet", "ReplicationController"] as const)
+    .flatMap((kind) => view.of(kind).map((set) => ({ kind, set })))
+    .find(({ set }) => {
+      const refusal = view.refusals.get(set.metadata.uid);
+      return activePodsOf(view, set).length < set.spec.replicas && refusal !== undefined &&
+        hasRoomNow(view, refusal.message);
+    });
+}
+
+/** An object whose controller waits before it tries to create pods again. */
+export interface DelayedSet {
+  kind: "ReplicaSet" | "ReplicationController";
+  set: WatchedObject;
 }
 
 /** Waits, for a limited time, until the quotas count what there is: answers and admission read their status. */
@@ -299,12 +308,12 @@ export async function quotasCounted(view: NamespaceView): Promise<string | undef
 /**
  * Waits until the controllers are at rest, and returns whether everything has arrived.
  *
- * @param retry changes a ReplicaSet, so that its controller's next try comes now rather than after its delay
+ * @param retry changes an object, so that its controller's next try comes now rather than after its delay
  */
 export async function isAtRest(
   view: NamespaceView,
   applied: readonly AppliedObject[],
-  retry?: (set: WatchedObject) => Promise<void>,
+  retry?: (delayed: DelayedSet) => Promise<void>,
 ): Promise<Arrival> {
   const start = performance.now();
   let arrivedAt: number | undefined;
@@ -321,7 +330,7 @@ export async function isAtRest(
       arrivedAt = undefined;
       const isQuiet = now - Math.max(view.changedAt, start) > rollOutQuietMs;
       const delayed = retry && isQuiet ? delayedSet(view) : undefined;
-      const key = delayed && `${delayed.metadata.uid} ${activePodsOf(view, delayed).length}`;
+      const key = delayed && `${delayed.set.metadata.uid} ${activePodsOf(view, delayed.set).length}`;
       if (retry && key !== undefined && !retried.has(key)) {
         retried.add(key);
         await retry(delayed!);

@@ -403,16 +403,16 @@ async function touchEndingClaims({ cluster }: ComparisonScene, { view, namespace
   }
 }
 
-/** Waits until the controllers are at rest, without the delay of ReplicaSets that have room by now. */
+/** Waits until the controllers are at rest, without the delay of sets of pods that have room by now. */
 const restOf = (
   { cluster }: ComparisonScene,
   { view, namespace }: GuestSlot,
   applied: ReadonlyMap<string, AppliedObject>,
 ): Promise<Arrival> =>
-  isAtRest(view, [...applied.values()], async ({ metadata }) => {
+  isAtRest(view, [...applied.values()], async ({ kind, set: { metadata } }) => {
     await cluster.rest.performRequest({
       method: "PATCH",
-      path: pathOf({ kind: "ReplicaSet", metadata }, namespace),
+      path: pathOf({ kind, metadata }, namespace),
       contentType: "application/merge-patch+json",
       bodyJson: { metadata: { annotations: { "comparison/retried": new Date().toISOString() } } },
     }).catch(unlessGone);

@@ -154,13 +154,42 @@ function withoutHash(template: unknown): unknown {
   return { metadata: { ...metadata, labels }, ...others };
 }
 
-/** Returns the newest live pod of the given template; undefined if there is none. */
+interface SizedContainer {
+  name: string;
+  image?: string;
+  resources?: { requests?: Record<string, unknown>; limits?: Record<string, unknown> };
+}
+
+/**
+ * Reports whether a pod can be of the template: it has the containers with their images, and the amounts that the template
+ * states. Others can be defaults.
+ */
+function isOfTemplate(pod: LiveObject, template: unknown): boolean {
+  const containersOf = (spec: unknown): SizedContainer[] => {
+    const { initContainers = [], containers = [] } = spec as Record<string, SizedContainer[] | undefined>;
+    return [...initContainers, ...containers];
+  };
+  const live = containersOf(pod.spec ?? {});
+  const wanted = containersOf((template as { spec?: unknown } | undefined)?.spec ?? {});
+  return live.length === wanted.length && wanted.every(({ name, image, resources }) => {
+    const alike = live.find((each) => each.name === name && each.image === image);
+    return alike !== undefined &&
+      (["requests", "limits"] as const).every((part) =>
+        Object.entries(resources?.[part] ?? {}).every(([key, amount]) => alike.resources?.[part]?.[key] === amount)
+      );
+  });
+}
+
+/**
+ * Returns the newest live pod of the given template; undefined if there is none. Pods of an earlier template live on where
+ * nothing replaces them.
+ */
 export function podOfTemplate(
   before: unknown,
   after: unknown,
   { pods, replicaSets }: Present,
 ): LiveObject | undefined {
-  const candidates = pods as readonly LiveObject[];
+  const candidates = (pods as readonly LiveObject[]).filter((pod) => isOfTemplate(pod, after));
   const newest = (list: readonly LiveObject[]) =>
     [...list].sort((a, b) => (a.metadata!.creationTimestamp ?? "") < (b.metadata!.creationTimestamp ?? "") ? 1 : -1)[0];
   if (!replicaSets) return isDeepStrictEqual(before, after) ? newest(candidates) : undefined;
