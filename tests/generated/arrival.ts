@@ -77,7 +77,8 @@ function missingOf(view: NamespaceView, { kind, name, resourceVersion }: Applied
       const sets = view.ownedBy("ReplicaSet", metadata.uid);
       if (spec.paused) {
         if (sets.length === 0) return [];
-        return replicas === spec.replicas && readyReplicas === spec.replicas
+        // A pod of the surge may stay.
+        return replicas >= spec.replicas && readyReplicas >= spec.replicas
           ? []
           : missing(`paused, ${readyReplicas} of ${spec.replicas} are ready, ${replicas} exist`);
       }

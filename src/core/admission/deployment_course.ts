@@ -48,6 +48,7 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
   const groups = [next, ...old];
   const pods = groups.map((group) => group.pods);
   const ledger = place.ledger.copy();
+  const lacks = pods.reduce((sum, count) => sum + count, 0) < replicas;
   ledger.give(terminating);
   const admitted = ledger.takeMost(itself, 1) === 1;
   const end = rollOut({
@@ -74,7 +75,9 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
   const complete = admitted &&
     !end.noReplicaSet &&
     (paused
-      ? groups.every(({ pods, wanted, waiting }) => pods === wanted && waiting === 0)
+      // A ReplicaSet of an earlier roll-out may lack pods that the Deployment doesn't need.
+      ? groups.every(({ pods, wanted, waiting }) => pods === wanted && waiting === 0) ||
+        (replicas > 0 && groups.reduce((sum, { pods, waiting }) => sum + pods - waiting, 0) >= replicas)
       : come === replicas && end.left === 0);
   return {
     wanted: paused ? next.wanted : replicas,
@@ -89,7 +92,9 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
     ...(end.unfinished ? { unclear: "Its roll-out has too many steps." } : {}),
     claims: noClaims,
     // While it is paused, the pods of other templates are to come.
-    ...(paused && failure !== undefined && added.slice(1).some((count) => count > 0) ? { obstacle: failure } : {}),
+    ...(paused && failure !== undefined && lacks && added.slice(1).some((count) => count > 0)
+      ? { obstacle: failure }
+      : {}),
     warnings: [
       ...(paused ? ["It is paused: no pod changes until spec.paused is false."] : []),
       ...(complete && most > replicas
@@ -125,7 +130,7 @@ function groupsOf(place: QuotaPlace, change: Change, each: PodShape, replicas: n
     const pods = livePods(place, present);
     const sorted = [...present.replicaSets].sort((a, b) => createdAt(a) - createdAt(b));
     const newest = sorted.findLast((set) => sameTemplate(template, specOf(set).template, change.asked));
-    const groups = new Map(sorted.map((set) => [set, groupOf(place, set, pods, each)]));
+    const groups = new Map(sorted.map((set) => [set, groupOf(place, set, pods)]));
     const next = newest ? groups.get(newest)! : undefined;
     const leaving = pods.filter(({ terminating }) => terminating);
     const failure = sorted.filter((set) => set !== newest && groups.get(set)!.pods < groups.get(set)!.wanted)
@@ -159,10 +164,10 @@ const activeOf = (pods: readonly OwnedPod[], set: unknown): OwnedPod[] =>
     controller === metadataOf(set).uid && !finished && !terminating
   );
 
-function groupOf(place: QuotaPlace, set: unknown, all: readonly OwnedPod[], each: PodShape): ReplicaGroup {
+function groupOf(place: QuotaPlace, set: unknown, all: readonly OwnedPod[]): ReplicaGroup {
   const pods = activeOf(all, set);
   const wanted = Number(specOf(set).replicas) || 0;
-  const shape = pods[0]?.shape ?? (wanted > 0 ? shapeOf(place, "spec.template", specOf(set).template) : each);
+  const shape = pods[0]?.shape ?? shapeOf(place, "spec.template", specOf(set).template);
   const waiting = pods.filter((pod) => pod.waiting).length;
   return {
     pod: shape.pod,
