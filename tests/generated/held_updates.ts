@@ -31,7 +31,8 @@ function hold({ random }: CaseTerms, { kind, spec }: AnyObject): boolean {
 function release({ kind, spec }: AnyObject): void {
   delete spec.updateStrategy;
   if (kind === "Deployment") delete spec.paused;
-  if (kind === "CronJob") delete spec.suspend;
+  // Left out, it would stay: the comparison suspends CronJobs as well, and so owns the field.
+  if (kind === "CronJob") spec.suspend = false;
 }
 
 function device(object: AnyObject): void {
