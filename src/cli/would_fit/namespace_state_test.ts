@@ -11,7 +11,7 @@ const pod = (name: string, creationTimestamp: string, ofPod: object): LiveObject
   spec: ofPod,
 });
 const found = (template: object, ...pods: LiveObject[]) =>
-  podOfTemplate(template, template, { pods } as unknown as Parameters<typeof podOfTemplate>[2])?.metadata!.name;
+  podOfTemplate(template, template, { pods } as unknown as Parameters<typeof podOfTemplate>[2])?.metadata?.name;
 
 Deno.test("a live pod of the template: the newest, with amounts from defaults", () => {
   const template = { spec: spec("one:1", { cpu: "1" }) };
