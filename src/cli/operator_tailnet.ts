@@ -5,7 +5,7 @@ import { controlServerKind } from "../core/realm/control_server.ts";
 import { isForbidden } from "./grant_summary.ts";
 import { type OperatorContainer, operatorWorkload } from "./operator_workload.ts";
 
-/** What the workload with a sidecar says; it says nothing about a tailscaled of the node. */
+/** The tailnet as a workload with a sidecar describes it. A tailscaled of the node is not in it. */
 export interface OperatorTailnet {
   /** Kind of the control server. */
   connectionType: NonNullable<RealmSpec["connectionType"]>;

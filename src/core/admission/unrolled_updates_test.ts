@@ -158,9 +158,10 @@ Deno.test("a paused Deployment in the middle of a roll-out: no pod of the new te
   // The ReplicaSet of the update before lacks its pod of the surge, for which there is no room.
   const stuck: Present = {
     pods: [pod("a-0", "a", ""), pod("a-1", "a", ""), pod("a-2", "a", "")],
-    replicaSets: [replicaSet("a", small, 3), replicaSet("b", { ...small, limits: { cpu: "1" } }, 1)],
+    replicaSets: [replicaSet("a", small, 3), replicaSet("b", { ...small, limits: { cpu: "2" } }, 1)],
   };
-  assert.equal(judged(deployment(small), deployment(device), { present: stuck }).fits, true);
+  const surge = { strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } };
+  assert.equal(judged(deployment(small, surge), deployment(device, surge), { present: stuck }).fits, true);
   // Pods that are added while it is paused go to both ReplicaSets, as many as there is room for.
   const { fits, pods } = judged(deployment(device), deployment(device, { replicas: 6 }), { present, used: "3" });
   assert.deepEqual([fits, pods?.created], [false, 1]);
